@@ -1,0 +1,2 @@
+//! `rcubench`: shows, measures and tortures the RCU crates.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Userspace RCU (being built).
+
