@@ -1,0 +1,14 @@
+//! The grace-period engine that all flavours share.
+//!
+//! [`Engine`] owns the sequence, the requests, the waiters and the notifiers of one domain; a
+//! flavour supplies a [`ReaderSet`]: which barrier its scan needs and how to see its readers.
+//! `docs/internals.md` tells the protocol, `docs/memory-ordering.md` why it is right, and
+//! `rcubench model gp` checks it.
+
+mod engine;
+mod notifier;
+mod pace;
+mod waiters;
+
+pub use engine::{Engine, EngineStats, ReaderSet};
+pub use notifier::Notifier;

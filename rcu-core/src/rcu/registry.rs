@@ -1,0 +1,176 @@
+//! All reader slots of the process, and which strategy they read under.
+//!
+//! Slots are never unmapped and the list only grows at its head, so a scan needs no lock; a slot
+//! whose thread has exited is handed to the next thread that registers. Memory comes straight from
+//! the system, so that an allocator may itself use RCU.
+
+use std::error::Error;
+use std::fmt;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::slot::Slot;
+use crate::asym::{self, Choice, Strategy};
+use crate::gp::ReaderSet;
+use crate::{GpSeq, pages};
+
+/// Slots made at a time: one page.
+const CHUNK: usize = 4096 / size_of::<Slot>();
+
+pub(super) struct Registry {
+    /// Every slot there is.
+    head: AtomicPtr<Slot>,
+    /// Slots without a thread, linked through `next_free`. Taken with signals blocked.
+    free: Mutex<FreeSlots>,
+    choice: OnceLock<Choice>,
+}
+
+struct FreeSlots(*const Slot);
+
+// SAFETY: slots are shared by all threads and never unmapped.
+unsafe impl Send for FreeSlots {}
+
+impl Registry {
+    pub(super) const fn new() -> Self {
+        Self {
+            head: AtomicPtr::new(ptr::null_mut()),
+            free: Mutex::new(FreeSlots(ptr::null())),
+            choice: OnceLock::new(),
+        }
+    }
+
+    /// The strategy in use. The first call fixes it: no reader registers and no grace period begins
+    /// before.
+    pub(super) fn choice(&self) -> Choice {
+        *self.choice.get_or_init(asym::default_choice)
+    }
+
+    pub(super) fn set_strategy(&self, strategy: Strategy) -> Result<(), StrategyFrozen> {
+        if strategy == Strategy::Membarrier
+            && let Err(reason) = asym::register()
+        {
+            return Err(StrategyFrozen { asked: strategy, reason });
+        }
+        let choice =
+            self.choice.get_or_init(|| Choice { strategy, reason: "asked for by the program" });
+        if choice.strategy == strategy {
+            Ok(())
+        } else {
+            Err(StrategyFrozen { asked: strategy, reason: choice.reason })
+        }
+    }
+
+    /// A slot for the calling thread, idle. The caller has blocked signals.
+    pub(super) fn take_slot(&self) -> &'static Slot {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.0.is_null() {
+            self.add_slots(&mut free);
+        }
+        // SAFETY: not null, and slots live for ever.
+        let slot = unsafe { &*free.0 };
+        free.0 = slot.next_free.load(Ordering::Relaxed);
+        slot
+    }
+
+    /// Takes back the slot of a thread that exits. It is idle. The caller has blocked signals.
+    pub(super) fn put_slot(&self, slot: &'static Slot) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
+        free.0 = slot;
+    }
+
+    /// Makes a page of slots and publishes them to scans.
+    fn add_slots(&self, free: &mut FreeSlots) {
+        let chunk: *mut Slot = pages::map_or_abort(CHUNK * size_of::<Slot>()).as_ptr().cast();
+        for i in 0..CHUNK {
+            // SAFETY: within the chunk, which is zeroed: an idle slot with null links; and mapped
+            // for ever.
+            let slot = unsafe { &*chunk.add(i) };
+            slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
+            free.0 = slot;
+            // Only this thread pushes: it holds the lock.
+            slot.next_in_registry.store(self.head.load(Ordering::Relaxed), Ordering::Relaxed);
+            // Release: pairs with the scan's Acquire. SeqCst is not needed: a scan that misses the
+            // slot began before its owner's first barrier (docs/memory-ordering.md).
+            self.head.store(ptr::from_ref(slot).cast_mut(), Ordering::Release);
+        }
+    }
+}
+
+/// How far a scan has come.
+pub(super) struct Cursor {
+    at: At,
+}
+
+enum At {
+    Start,
+    /// The slot to look at next, or null at the end.
+    Slot(*const Slot),
+}
+
+// SAFETY: slots are shared by all threads and never unmapped.
+unsafe impl Send for Cursor {}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { at: At::Start }
+    }
+}
+
+// SAFETY: `heavy` is the barrier that pairs with what `RcuGuard::enter` runs under the same
+// strategy; `quiescent` looks at every slot that was published when its scan began, passes each
+// once it was idle or stamped by this scan, and reads with Acquire.
+unsafe impl ReaderSet for Registry {
+    type Cursor = Cursor;
+
+    fn heavy(&self) {
+        asym::heavy(self.choice().strategy);
+    }
+
+    fn quiescent(&self, cursor: &mut Cursor, scanning: GpSeq) -> bool {
+        let mut at: *const Slot = match cursor.at {
+            At::Start => self.head.load(Ordering::Acquire),
+            At::Slot(slot) => slot,
+        };
+        // SAFETY: null or a slot, and slots live for ever.
+        while let Some(slot) = unsafe { at.as_ref() } {
+            if slot.holds_up(scanning) {
+                break;
+            }
+            at = slot.next_in_registry.load(Ordering::Relaxed);
+        }
+        cursor.at = At::Slot(at);
+        at.is_null()
+    }
+}
+
+/// The strategy could not be set: another one is in use already, or the system refuses this one.
+///
+/// ```
+/// use rcu_core::{Rcu, Strategy};
+/// let in_use = Rcu.strategy();
+/// assert!(Rcu.set_strategy(in_use).is_ok());
+/// let other = match in_use {
+///     Strategy::Fence => Strategy::Membarrier,
+///     Strategy::Membarrier => Strategy::Fence,
+/// };
+/// println!("{}", Rcu.set_strategy(other).unwrap_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrategyFrozen {
+    asked: Strategy,
+    reason: &'static str,
+}
+
+impl fmt::Display for StrategyFrozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot use the {} strategy: {} (choose before the first section)",
+            self.asked, self.reason
+        )
+    }
+}
+
+impl Error for StrategyFrozen {}

@@ -1,0 +1,119 @@
+//! What a thread knows of itself: its slot, found in thread-local storage, and its exit.
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+
+use super::ENGINE;
+use super::slot::Slot;
+use crate::asym::Strategy;
+
+thread_local! {
+    // Without a destructor and constant: reading it is one instruction, at any time of a thread's
+    // life.
+    static READER: Reader =
+        const { Reader { fast: Cell::new(ptr::null()), slot: Cell::new(ptr::null()) } };
+}
+
+struct Reader {
+    /// The slot, if sections may be opened without a fence: null for a thread that is not
+    /// registered and for the `Fence` strategy, so that one branch covers both.
+    fast: Cell<*const Slot>,
+    /// The slot, if there is one.
+    slot: Cell<*const Slot>,
+}
+
+/// The calling thread's slot, if it is registered and its strategy needs no fence.
+#[inline(always)]
+pub(super) fn fast_slot() -> Option<&'static Slot> {
+    // SAFETY: null or a slot, and slots live for ever.
+    READER.with(|reader| unsafe { reader.fast.get().as_ref() })
+}
+
+/// The calling thread's slot, if it is registered.
+pub(super) fn slot() -> Option<&'static Slot> {
+    // SAFETY: null or a slot, and slots live for ever.
+    READER.with(|reader| unsafe { reader.slot.get().as_ref() })
+}
+
+pub(super) fn in_section() -> bool {
+    slot().is_some_and(Slot::occupied)
+}
+
+/// The calling thread's slot; registers it if need be.
+pub(super) fn register() -> &'static Slot {
+    if let Some(slot) = slot() {
+        return slot;
+    }
+    let strategy = ENGINE.readers().choice().strategy;
+    without_signals(|| {
+        // A handler may have been first, just before signals were blocked.
+        if let Some(slot) = slot() {
+            return slot;
+        }
+        let slot = ENGINE.readers().take_slot();
+        call_at_exit(slot);
+        READER.with(|reader| {
+            reader.slot.set(slot);
+            if strategy == Strategy::Membarrier {
+                reader.fast.set(slot);
+            }
+        });
+        slot
+    })
+}
+
+/// Runs `body` with all signals blocked: no handler of this thread sees it half done, or needs a
+/// lock that it holds.
+fn without_signals<T>(body: impl FnOnce() -> T) -> T {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let result = body();
+    if let Ok(before) = before {
+        // Setting back a mask that was just read cannot fail.
+        let _ = before.thread_set_mask();
+    }
+    result
+}
+
+/// Has `thread_exit` called for this thread. By a key of the C library, not by a Rust
+/// thread-local's destructor: those all run earlier and may still open sections, and this one comes
+/// again for what was opened after it.
+fn call_at_exit(slot: &'static Slot) {
+    if let Some(key) = exit_key() {
+        // SAFETY: a key that was created; on failure (no memory) the slot is not used again, which
+        // costs its 128 bytes.
+        unsafe { libc::pthread_setspecific(key, ptr::from_ref(slot).cast()) };
+    }
+}
+
+fn exit_key() -> Option<libc::pthread_key_t> {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: `key` is written; the destructor is a function that lives for ever.
+        let error = unsafe { libc::pthread_key_create(&mut key, Some(thread_exit)) };
+        (error == 0).then_some(key)
+    })
+}
+
+extern "C" fn thread_exit(value: *mut libc::c_void) {
+    let Some(slot) = NonNull::new(value.cast::<Slot>()) else { return };
+    // SAFETY: the value is the slot that `call_at_exit` set.
+    let slot = unsafe { slot.as_ref() };
+    if slot.occupied() {
+        // Another destructor may still drop the guard: ask to be called again, which the C library
+        // does a few times. A guard that nobody drops keeps the slot occupied for ever: what safe
+        // code borrowed through it may be borrowed for ever.
+        call_at_exit(slot);
+        return;
+    }
+    without_signals(|| {
+        READER.with(|reader| {
+            reader.fast.set(ptr::null());
+            reader.slot.set(ptr::null());
+        });
+        ENGINE.readers().put_slot(slot);
+    });
+}
