@@ -1,2 +1,3 @@
 //! `rcubench`: shows, measures and tortures the RCU crates.
+mod workload;
 fn main() {}

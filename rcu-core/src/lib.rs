@@ -1,2 +1,1 @@
 //! Userspace RCU (being built).
-
