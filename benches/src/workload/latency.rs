@@ -96,7 +96,7 @@ pub(crate) fn measure<S: Subject>(samples: u64, cap: Duration) -> Latencies {
     let mut seen = Latencies::new(cap);
     let mut rng = Rng::new(17, 0);
     while seen.samples() < samples {
-        thread::sleep(GAP.mul_f64(rng.unit()));
+        thread::sleep(Duration::from_nanos(rng.below(GAP.as_nanos() as u64)));
         match once(&reclaimer, cap) {
             Some(nanos) => seen.freed.record(nanos).expect("the histogram grows"),
             None => {

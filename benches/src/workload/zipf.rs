@@ -32,10 +32,6 @@ impl Zipf {
         Zipf { keys, zeta, eta, two }
     }
 
-    pub(crate) fn keys(&self) -> u64 {
-        self.keys
-    }
-
     #[inline]
     pub(crate) fn rank(&self, rng: &mut Rng) -> u64 {
         let u = rng.unit();

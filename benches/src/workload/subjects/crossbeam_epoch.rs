@@ -57,16 +57,26 @@ impl<T: Send + Sync + 'static> Reclaimer<T> for CrossbeamEpoch {
     }
 
     /// The collector's queue of bags is first in, first out, and threads that have ended have left
-    /// their bags in it: when a callback queued now has run, all before it have.
+    /// their bags in it: when a callback queued now runs, all bags before it have been taken, and by
+    /// the time a second one runs, any other thread that took one, pinned, has also emptied it.
     fn quiesce(&self) {
-        let done = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&done);
-        pin().defer(move || flag.store(true, Ordering::Release));
-        let start = Instant::now();
-        // Acquire: pairs with the callback's store, for the frees that ran before it elsewhere.
-        while !done.load(Ordering::Acquire) && start.elapsed() < PATIENCE {
-            pin().flush();
-            thread::yield_now();
-        }
+        let end = Instant::now() + PATIENCE;
+        let _ = callback_ran(end) && callback_ran(end);
     }
+}
+
+/// Queues a callback and waits for it; false if it has not run by `end`.
+fn callback_ran(end: Instant) -> bool {
+    let done = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&done);
+    pin().defer(move || flag.store(true, Ordering::Release));
+    // Acquire: pairs with the callback's store, for the frees that ran before it elsewhere.
+    while !done.load(Ordering::Acquire) {
+        if Instant::now() > end {
+            return false;
+        }
+        pin().flush();
+        thread::yield_now();
+    }
+    true
 }
