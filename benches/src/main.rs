@@ -19,6 +19,7 @@ use report::verdict::{Unusable, Verdict};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    end_with_the_pipe();
     choose_modes(&cli.common);
     let verdict = match &cli.command {
         None => tour::run(&cli.common),
@@ -42,6 +43,12 @@ fn main() -> ExitCode {
 
 fn missing(command: &str) -> Result<Verdict, Unusable> {
     Err(Unusable(format!("`{command}` is not part of this build")))
+}
+
+/// Lets `rcubench | head` end the program quietly, as other programs end.
+fn end_with_the_pipe() {
+    // SAFETY: the default action, set when there is no other thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Hands the modes on through the environment, where the libraries look for them.

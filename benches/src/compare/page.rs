@@ -88,13 +88,13 @@ impl Outcome {
         mixes.dedup();
         if let [one] = threads[..] {
             let groups = mixes.iter().map(|mix| format!("{} ({})", mix.name(), mix.about()));
-            let title = format!("YCSB over one hash table, {one} threads");
+            let title = format!("YCSB over one hash table, {}", human::threads(one));
             let at = |case: &Case| mixes.iter().position(|mix| *mix == case.mix);
             output.plot("table", &self.chart(title, groups.collect(), at));
             return;
         }
         for mix in mixes {
-            let groups = threads.iter().map(|n| format!("{n} threads"));
+            let groups = threads.iter().map(|n| human::threads(*n));
             let title = format!("YCSB {} ({}) over one hash table", mix.name(), mix.about());
             let at = |case: &Case| {
                 let group = threads.iter().position(|n| *n == case.threads);

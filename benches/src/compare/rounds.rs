@@ -48,6 +48,10 @@ impl Case {
     pub(crate) fn rate(&self) -> Summary {
         Summary::of(&self.rates)
     }
+
+    fn name(&self) -> String {
+        format!("{} {}, {}", self.mix.name(), self.subject, human::threads(self.threads))
+    }
 }
 
 /// What came of a plan.
@@ -143,15 +147,14 @@ impl Case {
         self.rates.push(tally.ops_per_second);
         self.waiting.push((tally.peak_live - keys as i64).max(0) as f64);
         self.errors += tally.errors();
-        let rate = human::count(tally.ops_per_second);
-        format!("{} {}, {} threads: {rate} ops/s", self.mix.name(), self.subject, self.threads)
+        format!("{}: {} ops/s", self.name(), human::count(tally.ops_per_second))
     }
 }
 
 impl Outcome {
     fn judge(&mut self, case: usize, tally: &Tally, left: i64, table: &dyn Carried) {
         let case = &self.cases[case];
-        let name = format!("{} {}, {} threads", case.subject, case.mix.name(), case.threads);
+        let name = case.name();
         self.reads += tally.reads;
         self.errors += tally.errors();
         if tally.errors() > 0 {

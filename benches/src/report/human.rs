@@ -5,6 +5,7 @@ use std::time::Duration;
 /// Three significant digits.
 fn digits(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         v if v >= 99.95 => format!("{value:.0}"),
         v if v >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -35,6 +36,11 @@ pub(crate) fn duration(value: Duration) -> String {
     nanos(value.as_nanos() as f64)
 }
 
+/// `1 thread`, `2 threads`.
+pub(crate) fn threads(count: usize) -> String {
+    format!("{count} thread{}", if count == 1 { "" } else { "s" })
+}
+
 /// How a value relates to the yardstick's: `0.07x`.
 pub(crate) fn ratio(value: f64) -> String {
     format!("{}x", digits(value))
@@ -49,6 +55,7 @@ mod tests {
         assert_eq!(count(999.0), "999");
         assert_eq!(count(12_345.0), "12.3 k");
         assert_eq!(count(4_560_000.0), "4.56 M");
+        assert_eq!(nanos(0.0), "0 ns");
         assert_eq!(nanos(0.5), "0.50 ns");
         assert_eq!(nanos(6_900.0), "6.90 us");
         assert_eq!(duration(Duration::from_millis(50)), "50.0 ms");

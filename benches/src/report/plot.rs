@@ -48,13 +48,16 @@ impl Bars {
         root.draw(&Text::new(self.note.as_str(), (24, 46), text(12, FAINT)))?;
         self.legend(&root)?;
         let (_, plot) = root.split_vertically(100);
-        let most = self.values().map(|summary| summary.max).fold(0.0, f64::max);
+        // One round that went astray does not flatten the bars: its whisker is cut off.
+        let tallest = self.values().map(|summary| summary.median).fold(1e-9, f64::max);
+        let most = self.values().map(|summary| summary.max).fold(0.0, f64::max).min(tallest * 1.5);
         let mut chart = ChartBuilder::on(&plot)
+            .margin_left(14)
             .margin_right(24)
             .margin_top(12)
             .x_label_area_size(52)
             .y_label_area_size(84)
-            .build_cartesian_2d(0.0..self.groups.len() as f64, 0.0..most.max(1e-9) * 1.12)?;
+            .build_cartesian_2d(0.0..self.groups.len() as f64, 0.0..most * 1.12)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -75,11 +78,11 @@ impl Bars {
                 let colour = COLOURS[series % COLOURS.len()];
                 let bar = [(left, 0.0), (right, summary.median)];
                 let middle = (left + right) / 2.0;
-                let whisker = vec![(middle, summary.min), (middle, summary.max)];
+                let whisker = vec![(middle, summary.min), (middle, summary.max.min(most))];
                 chart.draw_series([Rectangle::new(bar, colour.mix(0.88).filled())])?;
                 chart.draw_series([PathElement::new(whisker, INK.mix(0.55).stroke_width(1))])?;
                 let anchored = text(12, INK).pos(Pos::new(HPos::Center, VPos::Bottom));
-                let above = chart.backend_coord(&(middle, summary.max));
+                let above = chart.backend_coord(&(middle, summary.max.min(most)));
                 let label =
                     Text::new((self.show)(summary.median), (above.0, above.1 - 3), anchored);
                 root.draw(&label)?;
@@ -120,7 +123,7 @@ impl Bars {
             let style = ("sans-serif", 14).into_font().color(&INK);
             root.draw(&Text::new(name.as_str(), (x + 19, 74), style))?;
             // Without fonts a text's width is a guess; this one is generous.
-            x += 19 + 9 * name.chars().count() as i32 + 18;
+            x += 19 + 8 * name.chars().count() as i32 + 18;
         }
         Ok(())
     }

@@ -1,16 +1,22 @@
 //! Runs the cases in paired rounds with a crew of threads that start each measurement together.
 
 use std::{
-    sync::{Barrier, Mutex},
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
 
 use super::section::Case;
-use crate::report::progress::Progress;
+use crate::report::{human, machine, progress::Progress};
 
 /// A measurement's time is not cut shorter than this: clock reads must not show.
 const SHORTEST: Duration = Duration::from_micros(200);
+/// Operations to begin with, and the fewest ever timed at once.
+const FIRST: u64 = 10_000;
+const FEWEST: u64 = 1_000;
 /// Tries at finding out how many operations fill a slice.
 const TRIES: u32 = 4;
 
@@ -25,23 +31,29 @@ pub(crate) fn measure(
     time: Duration,
     progress: &mut Progress,
 ) -> Costs {
-    let slice = (time / (rounds * cases.len()) as u32).max(SHORTEST);
-    let counts: Vec<u64> = cases.iter().map(|case| calibrate(case, slice)).collect();
+    // More threads than CPUs take turns, so that the crew needs a multiple of a slice.
+    let turns = threads.div_ceil(machine::cpus());
+    let slice = (time / (rounds * cases.len() * turns) as u32).max(SHORTEST);
+    let counts: Vec<AtomicU64> = cases.iter().map(|_| AtomicU64::new(FIRST)).collect();
     let costs = Mutex::new(vec![vec![0.0; rounds]; cases.len()]);
-    let start = Barrier::new(threads);
-    // A thread that is done early would leave the others alone with the cores: the next case starts
-    // only when all are done, and the barrier sees to that.
-    let member = |mut done: Option<&mut Progress>| {
+    // Before each measurement: a thread that is done early would leave the others alone with the
+    // cores, so the next case starts only when all are done.
+    let together = Barrier::new(threads);
+    let member = |mut leads: Option<&mut Progress>| {
+        for (case, count) in cases.iter().zip(&counts) {
+            calibrate(case, count, slice, &together, leads.is_some());
+        }
         for round in 0..rounds {
             for turn in 0..cases.len() {
                 // A different one goes first each time.
                 let case = (turn + round) % cases.len();
-                start.wait();
-                let cost = (cases[case].timed)(counts[case]);
+                together.wait();
+                let cost = (cases[case].timed)(counts[case].load(Relaxed));
                 costs.lock().expect("no member panics with it")[case][round] += cost;
             }
-            if let Some(progress) = done.as_mut() {
-                progress.step(&format!("{threads} threads, round {} of {rounds}", round + 1));
+            if let Some(progress) = leads.as_mut() {
+                let threads = human::threads(threads);
+                progress.step(&format!("{threads}, round {} of {rounds}", round + 1));
             }
         }
     };
@@ -56,16 +68,21 @@ pub(crate) fn measure(
     costs
 }
 
-/// How many operations fill `slice` in one thread. Doubles as warm-up.
-fn calibrate(case: &Case, slice: Duration) -> u64 {
-    let mut count = 10_000;
+/// Finds how many operations fill `slice` with all members at work; the one that leads decides.
+/// Doubles as warm-up.
+fn calibrate(case: &Case, count: &AtomicU64, slice: Duration, together: &Barrier, leads: bool) {
     for _ in 0..TRIES {
-        let cost = (case.timed)(count).max(1e-3);
-        let wanted = (slice.as_secs_f64() * 1e9 / cost) as u64;
-        // Cold starts are slow: grow by bounded steps, towards what was wanted last.
-        count = wanted.clamp(1_000, count.saturating_mul(20));
+        together.wait();
+        // Relaxed: the barrier orders the leader's store with the others' loads.
+        let tried = count.load(Relaxed);
+        let cost = (case.timed)(tried).max(1e-3);
+        together.wait();
+        if leads {
+            let wanted = (slice.as_secs_f64() * 1e9 / cost) as u64;
+            // Cold starts are slow: grow by bounded steps, towards what was wanted last.
+            count.store(wanted.clamp(FEWEST, tried.saturating_mul(20)), Relaxed);
+        }
     }
-    count
 }
 
 #[cfg(test)]

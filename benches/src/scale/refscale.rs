@@ -87,7 +87,7 @@ fn chart(cases: &[&Case], threads: &[usize], costs: &[Costs]) -> Bars {
         title: "An empty read-side section".to_owned(),
         note: machine::line(),
         axis: "nanoseconds a section".to_owned(),
-        groups: threads.iter().map(|n| format!("{n} threads")).collect(),
+        groups: threads.iter().map(|n| human::threads(*n)).collect(),
         series: series.collect(),
         show: human::nanos,
     }
