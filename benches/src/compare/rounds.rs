@@ -216,6 +216,16 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_runs_and_is_good() {
+        let plan = Plan { seconds: Duration::from_millis(30), ..plan(1) };
+        let outcome = plan.run("test");
+        assert!(outcome.cases.iter().all(|case| case.rates.len() == plan.rounds()));
+        let mut verdict = Verdict::default();
+        outcome.verdict(&mut verdict);
+        assert!(verdict.good(), "{verdict}");
+    }
+
+    #[test]
     fn cases_stand_by_threads_then_mix_then_subject() {
         let cases = plan(1).empty().cases;
         assert_eq!(cases.len(), 12);

@@ -93,3 +93,71 @@ impl<S: Subject> Carried for Loaded<S> {
         ledger.live()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{ptr::NonNull, sync::Mutex};
+
+    use super::*;
+    use crate::workload::{driver::Limit, ycsb::Mix};
+
+    /// The second negative control: frees nothing before it is dropped itself.
+    #[derive(Debug)]
+    struct Forgetful<T>(Mutex<Vec<Box<T>>>);
+
+    struct Forgetting;
+
+    impl Subject for Forgetting {
+        const NAME: &'static str = "forgetting";
+        type Of<T: Send + Sync + 'static> = Forgetful<T>;
+
+        fn make<T: Send + Sync + 'static>() -> Forgetful<T> {
+            Forgetful(Mutex::default())
+        }
+    }
+
+    impl<T: Send + Sync + 'static> Reclaimer<T> for Forgetful<T> {
+        type Guard<'a> = ();
+
+        fn enter(&self) {}
+
+        fn alloc(&self, value: T) -> NonNull<T> {
+            NonNull::from(Box::leak(Box::new(value)))
+        }
+
+        unsafe fn retire(&self, node: NonNull<T>) {
+            // SAFETY: from `Box` in `alloc`; the one thread of this test reads nothing meanwhile.
+            self.0.lock().unwrap().push(unsafe { Box::from_raw(node.as_ptr()) });
+        }
+
+        unsafe fn dealloc(&self, node: NonNull<T>) {
+            // SAFETY: from `Box` in `alloc`; the caller gives up the last pointer to it.
+            drop(unsafe { Box::from_raw(node.as_ptr()) });
+        }
+
+        fn quiesce(&self) {}
+    }
+
+    fn left_after_a_run(subject: &TableSubject) -> (i64, i64, u64) {
+        let table = (subject.load)(100);
+        let limit = Limit::Ops(1_000);
+        let run = Run { mix: Mix::A, threads: 1, limit, seed: 1, stall: false };
+        let tally = table.run(&Zipf::new(100), &run);
+        assert_eq!(tally.errors(), 0);
+        (table.settle(), table.unload(), tally.ops - tally.reads)
+    }
+
+    #[test]
+    fn what_is_never_freed_is_seen() {
+        let (left, _, updates) = left_after_a_run(&TableSubject::of::<Forgetting>());
+        assert_eq!(left, updates as i64);
+    }
+
+    #[test]
+    fn every_subject_frees_what_it_is_given() {
+        for subject in ALL {
+            let (left, after, _) = left_after_a_run(subject);
+            assert_eq!((left, after), (0, 0), "{}", subject.name);
+        }
+    }
+}
