@@ -79,9 +79,6 @@ pub(crate) struct TableArgs {
     /// Hold one more section open for this many seconds while each case runs; rows are `stall/...`
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) stall_reader: Option<Duration>,
-    /// Also measure how long after its retirement an object is freed on an idle system
-    #[arg(long)]
-    pub(crate) free_latency: bool,
 }
 
 #[derive(Debug, Args)]

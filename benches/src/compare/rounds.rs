@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     errors: u64,
     /// Entries that were replaced and never freed.
     left: i64,
+    /// Runs after which a subject that knows held more than before.
+    held: u64,
 }
 
 impl Plan {
@@ -137,7 +139,7 @@ impl Plan {
             }
         }
         let stalled = self.stall.is_some();
-        Outcome { cases, stalled, reads: 0, wrong: Vec::new(), errors: 0, left: 0 }
+        Outcome { cases, stalled, reads: 0, wrong: Vec::new(), errors: 0, left: 0, held: 0 }
     }
 }
 
@@ -161,8 +163,13 @@ impl Outcome {
             let (lost, faults, first) = (tally.lost, tally.faults, tally.first_fault);
             self.wrong.push(format!("{name}: {lost} keys lost, {faults} bad reads ({first:?})"));
         }
-        let knows = table.pending().map_or(String::new(), |n| format!(" (it counts {n} itself)"));
-        self.forgotten(left, || name + &knows);
+        self.forgotten(left, || name.clone());
+        if let Some(held) = table.footprint()
+            && (held.objects != 0 || table.at_rest().is_some_and(|rest| rest.bytes != held.bytes))
+        {
+            self.held += 1;
+            self.wrong.push(format!("{name}: still holds {held:?}, at rest {:?}", table.at_rest()));
+        }
     }
 
     fn forgotten(&mut self, left: i64, whose: impl FnOnce() -> String) {
@@ -184,6 +191,11 @@ impl Outcome {
             left => format!("{left} entries not freed, or freed twice"),
         };
         verdict.check(self.left == 0, told);
+        let told = match self.held {
+            0 => "queues as empty as before".to_owned(),
+            runs => format!("queues not empty after {runs} runs"),
+        };
+        verdict.check(self.held == 0, told);
     }
 }
 

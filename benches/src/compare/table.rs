@@ -37,7 +37,7 @@ pub(crate) fn run(common: &Common, args: &TableArgs) -> Result<Verdict, Unusable
     println!("{}\n{} keys, zipfian 0.99, every read validated\n", machine::line(), plan.keys);
     let outcome = plan.run("table");
     outcome.show(&mut output);
-    if args.free_latency {
+    if args.stall_reader.is_none() {
         free_latency::show(&plan.subjects, LATENCY_SAMPLES, &mut output);
     }
     let mut verdict = Verdict::default();

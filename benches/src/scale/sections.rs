@@ -2,16 +2,22 @@
 //!
 //! To add a subject: a type with [`Section`], and a line in [`all`].
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    hint::black_box,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use crossbeam_epoch::{Guard, pin};
 use crossbeam_utils::CachePadded;
+use rcu_core::{Flavor, Rcu, RcuGuard};
 
 use super::section::{Case, Section, body};
 
 /// The cases of every subject, its headline row first.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
+    cases.extend(Case::section::<OurRcu>());
+    cases.push(poll());
     cases.extend(Case::section::<CrossbeamEpoch>());
     cases.extend(Case::section::<ReadWriteLock>());
     cases.extend(Case::section::<Exclusive>());
@@ -21,6 +27,28 @@ pub(crate) fn all() -> Vec<Case> {
 /// What the loop around all of them costs, whoever is measured.
 pub(crate) fn empty_loop() -> Case {
     Case::op("refscale/empty-loop", "none", body)
+}
+
+/// A poll that is not done: nobody asks for the grace period it names.
+fn poll() -> Case {
+    let cookie = Rcu.get_state();
+    Case::op("poll", "rcu", move || {
+        black_box(Rcu.poll(black_box(cookie)));
+    })
+}
+
+#[derive(Debug, Default)]
+struct OurRcu;
+
+impl Section for OurRcu {
+    const NAME: &'static str = "rcu";
+    const NESTS: bool = true;
+    type Guard<'a> = RcuGuard;
+
+    #[inline(always)]
+    fn enter(&self) -> RcuGuard {
+        Rcu.read_lock()
+    }
 }
 
 #[derive(Debug, Default)]

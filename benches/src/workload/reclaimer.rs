@@ -38,10 +38,19 @@ pub(crate) trait Reclaimer<T: Send + Sync + 'static>: Send + Sync + 'static {
     /// ledger tells which. Called while no other thread uses the reclaimer and outside sections.
     fn quiesce(&self);
 
-    /// Objects retired and not yet freed, if the subject knows.
-    fn pending(&self) -> Option<usize> {
+    /// What the subject itself holds, if it knows.
+    fn footprint(&self) -> Option<Footprint> {
         None
     }
+}
+
+/// What a subject holds on behalf of retired objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Footprint {
+    /// Objects retired and not yet freed.
+    pub(crate) objects: usize,
+    /// Bytes of its own in use to remember them.
+    pub(crate) bytes: usize,
 }
 
 /// A family of reclaimers, one for each node type.

@@ -3,6 +3,7 @@
 //! To add one: write a file with a [`Subject`] in it and name it in [`ALL`].
 
 pub(crate) mod crossbeam_epoch;
+pub(crate) mod kvfree;
 pub(crate) mod rwlock;
 
 use std::time::Duration;
@@ -11,13 +12,14 @@ use super::{
     driver::{Run, Tally, drive},
     entry::Entry,
     latency::{Latencies, measure},
-    reclaimer::{Reclaimer, Subject},
+    reclaimer::{Footprint, Reclaimer, Subject},
     table::Table,
     zipf::{Zipf, key_of},
 };
 
 /// Every subject, in the order of rows.
 pub(crate) const ALL: &[TableSubject] = &[
+    TableSubject::of::<kvfree::Kvfree>(),
     TableSubject::of::<crossbeam_epoch::CrossbeamEpoch>(),
     TableSubject::of::<rwlock::ReadWriteLock>(),
 ];
@@ -50,8 +52,10 @@ pub(crate) trait Carried {
     fn run(&self, zipf: &Zipf, run: &Run) -> Tally;
     /// Waits for the garbage, and gives the entries that exist beyond those loaded: 0 if all is well.
     fn settle(&self) -> i64;
-    /// Objects that wait, as the subject counts them.
-    fn pending(&self) -> Option<usize>;
+    /// What the subject holds by its own account, if it knows.
+    fn footprint(&self) -> Option<Footprint>;
+    /// What it held when the table had been loaded.
+    fn at_rest(&self) -> Option<Footprint>;
     /// Drops the table, and gives the entries that still exist: 0 if all is well.
     fn unload(self: Box<Self>) -> i64;
 }
@@ -59,6 +63,7 @@ pub(crate) trait Carried {
 struct Loaded<S: Subject> {
     table: Table<S::Of<Entry>>,
     keys: i64,
+    at_rest: Option<Footprint>,
 }
 
 impl<S: Subject> Loaded<S> {
@@ -68,7 +73,9 @@ impl<S: Subject> Loaded<S> {
             let added = table.insert(key_of(rank), rank);
             debug_assert!(added, "keys are distinct");
         }
-        Loaded { table, keys: keys as i64 }
+        table.quiesce();
+        let at_rest = table.reclaimer().footprint();
+        Loaded { table, keys: keys as i64, at_rest }
     }
 }
 
@@ -82,8 +89,12 @@ impl<S: Subject> Carried for Loaded<S> {
         self.table.ledger().live() - self.keys
     }
 
-    fn pending(&self) -> Option<usize> {
-        self.table.reclaimer().pending()
+    fn footprint(&self) -> Option<Footprint> {
+        self.table.reclaimer().footprint()
+    }
+
+    fn at_rest(&self) -> Option<Footprint> {
+        self.at_rest
     }
 
     fn unload(self: Box<Self>) -> i64 {

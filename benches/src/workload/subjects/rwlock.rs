@@ -8,7 +8,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
-use crate::workload::reclaimer::{Reclaimer, Subject};
+use crate::workload::reclaimer::{Footprint, Reclaimer, Subject};
 
 /// The subject, and its own reclaimer for every type.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl<T: Send + Sync + 'static> Reclaimer<T> for ReadWriteLock {
 
     fn quiesce(&self) {}
 
-    fn pending(&self) -> Option<usize> {
-        Some(0)
+    fn footprint(&self) -> Option<Footprint> {
+        Some(Footprint { objects: 0, bytes: 0 })
     }
 }
