@@ -2,7 +2,8 @@
 //!
 //! Slots are never unmapped and the list only grows at its head, so a scan needs no lock; a slot
 //! whose thread has exited is handed to the next thread that registers. Memory comes straight from
-//! the system, so that an allocator may itself use RCU.
+//! the system, so that an allocator may itself open sections (once the strategy is decided, which
+//! reads the environment and so allocates).
 
 use std::error::Error;
 use std::fmt;
