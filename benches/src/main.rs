@@ -1,2 +1,22 @@
 //! `rcubench`: shows, measures and tortures the RCU crates.
-fn main() {}
+
+mod model;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() != Some("model") {
+        eprintln!("usage: rcubench model [NAME|all] [--trace] [--json FILE]");
+        return ExitCode::from(2);
+    }
+    let (mut names, mut json, mut trace) = (Vec::new(), None, false);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--json" => json = args.next(),
+            "--trace" => trace = true,
+            _ => names.push(arg),
+        }
+    }
+    model::main(&names, trace, json.as_deref().map(std::path::Path::new))
+}
