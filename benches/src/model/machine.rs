@@ -60,9 +60,15 @@ impl Window {
         (u32::BITS - self.0.leading_zeros()).div_ceil(4)
     }
 
-    fn push(&mut self, value: u8) {
-        assert!(value < 15 && self.len() < 8, "a value or a history too large for a window");
+    /// Adds the value that was the newest until now; whether nothing had to be forgotten for it.
+    fn push(&mut self, value: u8) -> bool {
+        assert!(value < 15, "a value too large for a window");
+        let fits = self.len() < 8;
+        if !fits {
+            self.forget_before(1);
+        }
         self.0 |= u32::from(value + 1) << (4 * self.len());
+        fits
     }
 
     fn get(self, at: u32) -> u8 {
@@ -95,6 +101,8 @@ pub(crate) struct Machine<const T: usize, const L: usize, const W: usize> {
     awaited: [u8; T],
     /// The set of weak threads.
     weak: u8,
+    /// Whether a value that could have been read was forgotten for want of room.
+    forgetful: bool,
 }
 
 impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
@@ -106,12 +114,14 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
             windows: [[Window::default(); W]; T],
             awaited: [0; T],
             weak,
+            forgetful: false,
         }
     }
 
-    /// What memory holds; no thread's view.
-    pub(crate) fn memory(&self, location: usize) -> u8 {
-        self.memory[location]
+    /// Whether this machine can no longer do all that it should: a model that means to prove
+    /// something must not come here.
+    pub(crate) fn is_forgetful(&self) -> bool {
+        self.forgetful
     }
 
     /// An up-to-date load: own buffer first, then memory. What strong threads do; also right for a
@@ -305,7 +315,7 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
         if old != value {
             for thread in (0..T).filter(|&thread| thread != writer) {
                 if self.is_weak(thread) {
-                    self.windows[thread][location].push(old);
+                    self.forgetful |= !self.windows[thread][location].push(old);
                 }
             }
         }

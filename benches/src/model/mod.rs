@@ -36,13 +36,17 @@ impl Results {
     }
 }
 
-/// Runs the protocols named, or all of them for `all` or no name; tells `progress` of each case.
-pub(crate) fn run(names: &[String], mut progress: impl FnMut(&CaseResult)) -> Results {
+/// Runs the models of the protocols named, or all of them for `all` or no name; tells `progress` of each case.
+pub(crate) fn run(
+    names: &[String],
+    bounds: Bounds,
+    mut progress: impl FnMut(&CaseResult),
+) -> Results {
     let all = names.is_empty() || names.iter().any(|name| name == "all");
     let mut cases = Vec::new();
     for protocol in PROTOCOLS {
         if all || names.iter().any(|name| name == protocol.name()) {
-            for case in protocol.cases(Bounds::Full) {
+            for case in protocol.cases(bounds) {
                 let result = run_case(protocol.name(), &case);
                 progress(&result);
                 cases.push(result);
@@ -59,9 +63,14 @@ pub(crate) fn run(names: &[String], mut progress: impl FnMut(&CaseResult)) -> Re
 
 /// The command: prints a table as it goes, counterexamples if asked, and writes one JSON object a
 /// line. Exits with 0 if all is as expected, 1 if not, 2 if a name is unknown.
-pub(crate) fn main(names: &[String], trace: bool, json: Option<&Path>) -> ExitCode {
-    println!("{}", report::table_head());
-    let results = run(names, |result| {
+pub(crate) fn main(names: &[String], quick: bool, trace: bool, json: Option<&Path>) -> ExitCode {
+    let mut protocol = "";
+    let bounds = if quick { Bounds::Small } else { Bounds::Full };
+    let results = run(names, bounds, |result| {
+        if protocol != result.protocol {
+            protocol = result.protocol;
+            println!("{}", report::table_head(protocol));
+        }
         println!("{}", report::table_line(result));
         if let (true, Some((_, found))) = (trace, result.found()) {
             println!("{found}\n");

@@ -31,9 +31,12 @@ pub(crate) fn table_line(result: &CaseResult) -> String {
     )
 }
 
-/// The columns of [`table_line`].
-pub(crate) fn table_head() -> String {
-    format!("{:<37} {:<10} {:>10} {:>11} {:>9}", "subject", "mode", "states", "steps", "time")
+/// What a protocol's table is about, and the columns of [`table_line`].
+pub(crate) fn table_head(protocol: &str) -> String {
+    let what = PROTOCOLS.iter().find(|it| it.name() == protocol).map_or("", |it| it.what());
+    let columns =
+        format!("{:<37} {:<10} {:>10} {:>11} {:>9}", "subject", "mode", "states", "steps", "time");
+    format!("\n{protocol}: {what}\n\n{columns}")
 }
 
 /// The end of a run: what was not as it should be, and its traces.

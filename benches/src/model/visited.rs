@@ -117,8 +117,9 @@ impl Hasher for Mixer {
         self.high = folded(self.high.rotate_left(23) ^ value, 0xd6e8_feb8_6659_fd93);
     }
 
-    // Only fixed-size arrays are hashed here: their length tells nothing.
-    fn write_usize(&mut self, _length: usize) {}
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
 
     fn finish(&self) -> u64 {
         self.low

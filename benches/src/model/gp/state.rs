@@ -202,6 +202,10 @@ impl Model for Gp {
 
     /// A reader may use what it holds at any moment of its section: it must not be freed at any.
     fn violation(&self, state: &State) -> Option<String> {
+        // Only plain stores make the sequence go back and so give it a history this long.
+        if state.machine.is_forgetful() && !self.has(Mutation::PlainStores) {
+            return Some("the machine's windows are too small for this model".to_owned());
+        }
         for (reader, held) in state.readers.iter().map(|reader| reader.held).enumerate() {
             for updater in 0..self.updaters {
                 if held >> updater & 1 == 1 && state.updaters[updater].has_freed() {
