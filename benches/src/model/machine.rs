@@ -9,7 +9,8 @@
 //!   lets no release store overtake an earlier store. (Release stores stay behind earlier loads by
 //!   themselves: a load has its value once its step is taken.)
 //! - A full barrier on a thread, whoever asked for it, drains its buffer and ends the early
-//!   execution of its loads. A read-modify-write is a full barrier too.
+//!   execution of its loads. A read-modify-write is a full barrier too, as on x86, unless it is
+//!   [`Machine::update_acq_rel`].
 //! - [`Machine::heavy`] starts one barrier on each other thread. Each arrives by a step of its own;
 //!   the caller may go on once all have.
 
@@ -180,14 +181,6 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
         self.windows[thread] = [Window::default(); W];
     }
 
-    /// A full barrier and an exchange in one; gives what was there.
-    pub(crate) fn swap(&mut self, thread: usize, location: usize, value: u8) -> u8 {
-        self.fence(thread);
-        let old = self.memory[location];
-        self.commit(thread, location, value);
-        old
-    }
-
     /// A full barrier and a compare-exchange in one; whether it succeeded.
     pub(crate) fn compare_exchange(
         &mut self,
@@ -202,6 +195,39 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
             self.commit(thread, location, new);
         }
         matches
+    }
+
+    /// A read-modify-write with acquire and release and no more: its store may reach memory after
+    /// later loads of this thread, while no other thread's read-modify-write of the location comes
+    /// in between. `change` gives the new value, if there is to be one. Gives what was there;
+    /// `None`: another's is on its way, or the buffer is full, so this one has to wait.
+    pub(crate) fn update_acq_rel(
+        &mut self,
+        thread: usize,
+        location: usize,
+        change: impl FnOnce(u8) -> Option<u8>,
+    ) -> Option<u8> {
+        let taken = (0..T).any(|it| it != thread && self.buffered(it, location).is_some());
+        if taken || !self.can_store(thread) {
+            return None;
+        }
+        let old = self.load_acquire(thread, location);
+        if let Some(new) = change(old) {
+            self.store(thread, location, new, true);
+        }
+        Some(old)
+    }
+
+    /// A compare-exchange in the same manner; whether it succeeded.
+    pub(crate) fn compare_exchange_acq_rel(
+        &mut self,
+        thread: usize,
+        location: usize,
+        expected: u8,
+        new: u8,
+    ) -> Option<bool> {
+        let old = self.update_acq_rel(thread, location, |old| (old == expected).then_some(new))?;
+        Some(old == expected)
     }
 
     /// Starts a heavy barrier: a full one by the caller now, one on each other thread at an instant

@@ -1,7 +1,7 @@
 //! The driver: takes the sequence through a grace period, alone or along with another driver.
 
 use super::reader::stamp_of;
-use super::state::{Gp, Heavy, Mutation, SEQ, SLOT, State, Step, Strategy};
+use super::state::{Exchange, Gp, Heavy, Mutation, SEQ, SLOT, State, Step, Strategy};
 
 /// Where a driver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -85,8 +85,8 @@ impl Gp {
             At::Begin => {
                 let then = if late { At::Middle } else { At::Heavy };
                 let (from, to) = (me.s, me.s + 1);
-                let done = self.advance(&mut next, driver, from, to, then);
-                if done { "advances seq" } else { "fails to advance seq" }
+                let Some(what) = self.advance(&mut next, driver, from, to, then) else { return };
+                what
             }
             At::Heavy if self.has(Mutation::NoHeavy) => {
                 me.at = At::Middle;
@@ -119,14 +119,18 @@ impl Gp {
             At::HeavyWait | At::LateHeavyWait => return,
             At::Middle => {
                 let (from, to) = (me.s + 1, me.s + 2);
-                let done = self.advance(&mut next, driver, from, to, At::Look);
-                if done { "advances seq" } else { "fails to advance seq" }
+                let Some(what) = self.advance(&mut next, driver, from, to, At::Look) else {
+                    return;
+                };
+                what
             }
             At::Scan => return self.scan_steps(state, driver, out),
             At::End => {
                 let (from, to) = (me.s + 2, me.s + 4);
-                let done = self.advance(&mut next, driver, from, to, At::Look);
-                if done { "advances seq" } else { "fails to advance seq" }
+                let Some(what) = self.advance(&mut next, driver, from, to, At::Look) else {
+                    return;
+                };
+                what
             }
             At::Done => return,
         };
@@ -168,16 +172,31 @@ impl Gp {
         }
     }
 
-    /// One step of the sequence; if it is not what the driver saw, the driver looks again.
-    fn advance(&self, next: &mut State, driver: usize, from: u8, to: u8, then: At) -> bool {
+    /// One step of the sequence; if it is not what the driver saw, the driver looks again. `None`
+    /// while the driver has to wait.
+    fn advance(
+        &self,
+        next: &mut State,
+        driver: usize,
+        from: u8,
+        to: u8,
+        then: At,
+    ) -> Option<&'static str> {
         let thread = self.driver_thread(driver);
+        let machine = &mut next.machine;
         let done = if self.has(Mutation::PlainStores) {
-            next.machine.store(thread, SEQ, to, true);
+            if !machine.can_store(thread) {
+                return None;
+            }
+            machine.store(thread, SEQ, to, true);
             true
         } else {
-            next.machine.compare_exchange(thread, SEQ, from, to)
+            match self.exchange {
+                Exchange::AcqRel => machine.compare_exchange_acq_rel(thread, SEQ, from, to)?,
+                Exchange::FullBarrier => machine.compare_exchange(thread, SEQ, from, to),
+            }
         };
         next.drivers[driver].at = if done { then } else { At::Look };
-        done
+        Some(if done { "advances seq" } else { "fails to advance seq" })
     }
 }

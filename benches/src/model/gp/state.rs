@@ -52,6 +52,15 @@ pub(super) enum Heavy {
     AtOneInstant,
 }
 
+/// What the drivers' compare-exchanges order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exchange {
+    /// Acquire and release, which is all the protocol asks for.
+    AcqRel,
+    /// Everything, as on x86.
+    FullBarrier,
+}
+
 /// The one thing that is different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mutation {
@@ -97,6 +106,9 @@ impl Mutation {
 pub(super) struct Gp {
     pub(super) strategy: Strategy,
     pub(super) heavy: Heavy,
+    pub(super) exchange: Exchange,
+    /// Whether barriers that change nothing arrive at once, which saves states.
+    pub(super) settles: bool,
     pub(super) mutation: Option<Mutation>,
     pub(super) updaters: usize,
     pub(super) drivers: usize,
@@ -115,6 +127,8 @@ impl Gp {
         Self {
             strategy,
             heavy: Heavy::EachAtItsOwn,
+            exchange: Exchange::AcqRel,
+            settles: true,
             mutation: None,
             updaters: 0,
             drivers: 0,
@@ -197,7 +211,9 @@ impl Model for Gp {
         (0..self.updaters).for_each(|updater| self.updater_steps(state, updater, out));
         (0..self.drivers).for_each(|driver| self.driver_steps(state, driver, out));
         (0..self.readers).for_each(|reader| self.reader_steps(state, reader, out));
-        out[first..].iter_mut().for_each(|(_, next)| next.machine.settle());
+        if self.settles {
+            out[first..].iter_mut().for_each(|(_, next)| next.machine.settle());
+        }
     }
 
     /// A reader may use what it holds at any moment of its section: it must not be freed at any.

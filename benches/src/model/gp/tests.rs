@@ -1,7 +1,9 @@
 //! The grace-period model in small bounds.
 
 use super::super::registry::{Bounds, Expect, Protocol, Subject, run_case};
-use super::GracePeriod;
+use super::state::{Gp, Strategy};
+use super::{GRACE_PERIODS, GracePeriod, LEAST, MUTATIONS};
+use crate::model::engine::explore;
 
 fn check(select: impl Fn(Subject) -> bool) {
     let cases = GracePeriod.cases(Bounds::Small);
@@ -45,4 +47,23 @@ fn every_mutation_is_found_in_some_strategy() {
 #[test]
 fn the_variants_come_to_what_is_said_of_them() {
     check(|subject| matches!(subject, Subject::Variant(_)));
+}
+
+/// Letting barriers that change nothing arrive at once saves states and changes no verdict.
+#[test]
+fn settling_changes_no_verdict() {
+    let mutations = MUTATIONS.iter().map(|&(mutation, ..)| Some(mutation));
+    for mutation in mutations.chain([None]) {
+        let with = Gp {
+            mutation,
+            updaters: LEAST.updaters,
+            drivers: LEAST.drivers,
+            readers: LEAST.readers,
+            sections: LEAST.sections,
+            ..Gp::new(Strategy::Membarrier, GRACE_PERIODS)
+        };
+        let (with, without) = (explore(&with), explore(&Gp { settles: false, ..with }));
+        assert_eq!(with.is_safe(), without.is_safe(), "{mutation:?}");
+        assert!(with.states <= without.states, "{mutation:?}");
+    }
 }
