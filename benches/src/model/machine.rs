@@ -234,7 +234,7 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
     /// of its own.
     pub(crate) fn heavy(&mut self, thread: usize) {
         self.fence(thread);
-        self.awaited[thread] = (1 << T) - 1 & !(1 << thread);
+        self.awaited[thread] = ((1 << T) - 1) & !(1 << thread);
     }
 
     /// The heavy barrier that does not exist: on all threads at one instant.

@@ -6,6 +6,7 @@
 mod engine;
 mod gp;
 mod machine;
+mod notifier;
 mod registry;
 mod report;
 mod visited;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use registry::{Bounds, CaseResult, Protocol, missed, run_case};
 
 /// All protocols there are models of.
-pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&gp::GracePeriod];
+pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&gp::GracePeriod, &notifier::NotifierArming];
 
 /// What a run found.
 #[derive(Debug)]

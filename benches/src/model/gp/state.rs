@@ -286,7 +286,7 @@ impl Gp {
     /// The set of this configuration's threads without one.
     fn all_but(&self, thread: usize) -> u8 {
         let threads = self.updaters + self.drivers + self.readers;
-        (1 << threads) - 1 & !(1 << thread)
+        ((1 << threads) - 1) & !(1 << thread)
     }
 }
 
