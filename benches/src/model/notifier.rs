@@ -31,23 +31,23 @@ impl Protocol for NotifierArming {
     }
 
     fn cases(&self, bounds: Bounds) -> Vec<Case> {
+        // Pushers, leaves of each, threads passing by.
+        let shapes: &[(usize, u8, usize)] = match bounds {
+            Bounds::Small => &[(2, 1, 0)],
+            Bounds::Full => &[(2, 1, 1), (1, 2, 1)],
+        };
         let case = |subject, expect, mutation| {
-            let (pushers, leaves) = match bounds {
-                Bounds::Small => (2, 1),
-                Bounds::Full => (2, 2),
-            };
-            let shape = |pushers: usize, leaves: u8, passers: usize| {
-                let model = Notifier { mutation, pushers, leaves, passers, grace_periods: 3 };
-                let name = format!(
-                    "{pushers} pushers of {leaves} leaves, 3 grace periods, 2 reapers, \
-                     {passers} passing by"
-                );
-                Configuration { name, check: Box::new(move || explore(&model)) }
-            };
-            let mut configurations = vec![shape(2, 1, 1)];
-            if leaves > 1 {
-                configurations.push(shape(pushers, leaves, 1));
-            }
+            let configurations = shapes
+                .iter()
+                .map(|&(pushers, leaves, passers)| {
+                    let model = Notifier { mutation, pushers, leaves, passers, grace_periods: 3 };
+                    let name = format!(
+                        "pushers: {pushers}, leaves of each: {leaves}, periods: 3, reapers: 2, \
+                         passing by: {passers}"
+                    );
+                    Configuration { name, check: Box::new(move || explore(&model)) }
+                })
+                .collect();
             Case { subject, mode: "AcqRel", expect, configurations }
         };
         let mut cases = vec![case(Subject::Correct, Expect::Safe, None)];

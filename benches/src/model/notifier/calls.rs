@@ -37,6 +37,11 @@ impl Calls {
     pub(super) fn is_idle(&self) -> bool {
         *self == Self::Idle
     }
+
+    /// Whether its next step is a fence and nothing else.
+    pub(super) fn is_fence(&self) -> bool {
+        matches!(self, Self::Fence(_) | Self::EndFence | Self::PutBackFence(_))
+    }
 }
 
 /// The notifier of a cookie: two are live at a time.
@@ -50,6 +55,10 @@ impl Notifier {
         let mut next = *state;
         let State { machine, shared, calls, .. } = &mut next;
         let now = &mut calls[thread];
+        if now.is_fence() && !machine.is_drained(thread) {
+            // A fence waits for the buffer.
+            return;
+        }
         // Which of a set of notifiers are done.
         let done = |set: u8, waits_for: &[u8; 2], seq: u8| {
             (0..2)
@@ -79,7 +88,6 @@ impl Notifier {
                 "posts its notifier"
             }
             Calls::Fence(cookie) => {
-                machine.fence(thread);
                 *now = Calls::Look(cookie);
                 "fences"
             }
@@ -92,7 +100,6 @@ impl Notifier {
                 "finds its cookie not done"
             }
             Calls::EndFence => {
-                machine.fence(thread);
                 *now = Calls::Take;
                 "fences"
             }
@@ -114,6 +121,9 @@ impl Notifier {
             Calls::Call(set) => {
                 let called = done(set, &shared.waits_for, machine.load(thread, SEQ));
                 shared.called |= called;
+                for notifier in (0..2).filter(|it| called >> it & 1 == 1) {
+                    shared.waits_for[notifier] = 0;
+                }
                 let rest = set & !called;
                 *now = if rest == 0 { Calls::Idle } else { Calls::PutBack(rest) };
                 match (called, rest) {
@@ -135,7 +145,6 @@ impl Notifier {
                 "puts the rest back"
             }
             Calls::PutBackFence(rest) => {
-                machine.fence(thread);
                 *now = Calls::Recheck(rest);
                 "fences"
             }

@@ -93,9 +93,9 @@ impl Notifier {
 /// What threads share under locks, or by handing it over.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct Shared {
-    /// The cookie of each leaf.
+    /// The cookie of each leaf from its closing until it is processed.
     pub(super) cookies: [u8; 4],
-    /// The cookie of each notifier, written by who armed it.
+    /// The cookie of each notifier, written by who armed it, until it is called.
     pub(super) waits_for: [u8; 2],
     /// The set of notifiers called whose reaper has not begun.
     pub(super) called: u8,
@@ -103,8 +103,6 @@ pub(super) struct Shared {
     pub(super) locked: bool,
     /// The set of leaves in batches.
     pub(super) filed: u8,
-    /// The set of leaves processed.
-    pub(super) processed: u8,
 }
 
 /// Everything the future depends on.
@@ -161,25 +159,31 @@ impl Model for Notifier {
             out.push((Step::Machine(step), State { machine, ..*state }));
         });
         for thread in 0..THREADS {
-            if !state.calls[thread].is_idle() {
-                self.call_steps(state, thread, out);
+            // A step that touches nothing but its thread may as well come before all others.
+            let local = if state.calls[thread].is_idle() {
+                (WORKER..PASSER).contains(&thread) && state.workers[thread - WORKER].is_local()
             } else {
+                state.calls[thread].is_fence() && state.machine.is_drained(thread)
+            };
+            if local {
+                out.clear();
+            }
+            if state.calls[thread].is_idle() {
                 self.thread_steps(state, thread, out);
+            } else {
+                self.call_steps(state, thread, out);
+            }
+            if local {
+                return;
             }
         }
     }
 
     /// Whoever is quiet must have nothing left to do.
     fn violation(&self, state: &State) -> Option<String> {
-        let pushed = state.shared.cookies.iter().enumerate();
-        let mut left = pushed
-            .filter(|&(leaf, &cookie)| cookie != 0 && state.shared.processed >> leaf & 1 == 0);
-        if !self.is_quiet(state) {
-            return None;
-        }
-        left.next().map(|(leaf, cookie)| {
-            format!("leaf {leaf} of cookie {cookie} is stranded: nobody will look at it again")
-        })
+        let left = state.shared.cookies.iter().position(|&cookie| cookie != 0)?;
+        self.is_quiet(state)
+            .then(|| format!("leaf {left} is stranded: nobody will look at it again"))
     }
 
     fn is_final(&self, state: &State) -> bool {
@@ -206,8 +210,7 @@ impl Model for Notifier {
             Step::Machine(Background::Barrier { .. }) => "heavy barrier".to_owned(),
             Step::Thread(thread, what) => {
                 let detail = match thread {
-                    ENDER | PASSER.. => String::new(),
-                    WORKER.. => format!(" (kept {:04b})", to.workers[thread - WORKER].kept()),
+                    ENDER.. => String::new(),
                     _ => to.pushers[thread].detail(),
                 };
                 format!("{:<9} {what}{detail}", name(thread))

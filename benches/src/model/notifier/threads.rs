@@ -57,7 +57,7 @@ impl Ender {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Worker {
     at: ReapAt,
-    /// The set of leaves it has to arm for.
+    /// The set of cookies it has to arm for.
     kept: u8,
 }
 
@@ -74,14 +74,14 @@ enum ReapAt {
 }
 
 impl Worker {
+    /// Whether its next step touches nothing but itself.
+    pub(super) fn is_local(&self) -> bool {
+        self.at == ReapAt::Rearm
+    }
+
     /// Whether it waits to be called.
     pub(super) fn is_idle(&self) -> bool {
         self.at == ReapAt::Idle
-    }
-
-    /// The set of leaves it has to arm for.
-    pub(super) fn kept(&self) -> u8 {
-        self.kept
     }
 }
 
@@ -103,16 +103,20 @@ impl Passer {
 }
 
 impl Shared {
-    /// Processes what is done and gives the set of leaves kept; ends the hold on the lock.
+    /// Processes what is done and gives the set of cookies kept; ends the hold on the lock.
     fn process(&mut self, seq: u8) -> u8 {
+        let (mut kept, mut processed) = (0, 0);
         for leaf in (0..4).filter(|leaf| self.filed >> leaf & 1 == 1) {
             if self.cookies[leaf] <= seq {
-                self.processed |= 1 << leaf;
+                self.cookies[leaf] = 0;
+                processed |= 1 << leaf;
+            } else {
+                kept |= 1 << self.cookies[leaf];
             }
         }
-        self.filed &= !self.processed;
+        self.filed &= !processed;
         self.locked = false;
-        self.filed
+        kept
     }
 }
 
@@ -237,12 +241,8 @@ impl Notifier {
                 "processes what is done, unlocks"
             }
             ReapAt::Rearm => {
-                // One arming for each cookie, whatever number of leaves waits for it.
-                let leaf = me.kept.trailing_zeros() as usize;
-                let cookie = shared.cookies[leaf];
-                for other in (0..4).filter(|&other| shared.cookies[other] == cookie) {
-                    me.kept &= !(1 << other);
-                }
+                let cookie = me.kept.trailing_zeros() as u8;
+                me.kept &= !(1 << cookie);
                 if me.kept == 0 {
                     me.at = ReapAt::Idle;
                 }
