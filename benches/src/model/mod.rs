@@ -7,8 +7,8 @@ mod engine;
 mod gp;
 mod machine;
 mod notifier;
-mod registry;
-mod report;
+pub(crate) mod registry;
+pub(crate) mod report;
 mod visited;
 
 use std::path::Path;
@@ -37,7 +37,8 @@ impl Results {
     }
 }
 
-/// Runs the models of the protocols named, or all of them for `all` or no name; tells `progress` of each case.
+/// Runs the models of the protocols named, or all of them for `all` or no name; tells `progress` of
+/// each case as it ends.
 pub(crate) fn run(
     names: &[String],
     bounds: Bounds,
