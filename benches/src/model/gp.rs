@@ -3,9 +3,9 @@
 //! Updaters unlink an object, take a cookie, poll it and free; drivers run grace periods as they
 //! please; readers open sections and hold what they find. All are different threads. Readers are
 //! weak (see [`machine`](super::machine)). A driver's exchange orders no more than acquire and
-//! release do, so that its scan may come before it is visible; otherwise drivers and updaters are
-//! strong, which loses nothing: each of their loads follows a fence or an acquire load, so executing
-//! it early is taking its step early.
+//! release do, so its scan may come before it is visible. Otherwise drivers and updaters are strong,
+//! which loses nothing: each of their loads follows a fence or an acquire load, so to execute it
+//! early is to take its step early.
 
 mod driver;
 mod reader;
@@ -69,6 +69,7 @@ const MUTATIONS: &[(Mutation, [Expect; 2], &[Threads])] = &[
         ],
         &[Threads { sections: 1, ..TWO_DRIVERS }, TWO_DRIVERS],
     ),
+    (Mutation::RelaxedLook, [Expect::Found; 2], &[Threads { sections: 1, ..TWO_DRIVERS }]),
     (
         Mutation::FenceOutermostOnly,
         [Expect::Benign("readers have no fence to lose"), Expect::Found],

@@ -1,5 +1,7 @@
 //! Results as text and as JSON.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::registry::{CaseResult, Expect, missed};
@@ -55,7 +57,8 @@ pub(crate) fn print_summary(results: &Results) {
         println!("{protocol}: mutation {mutation} was found in no mode");
     }
     let states: usize = results.cases.iter().map(CaseResult::states).sum();
-    let seconds: f64 = results.cases.iter().map(|result| result.elapsed().as_secs_f64()).sum();
+    let elapsed: Duration = results.cases.iter().map(CaseResult::elapsed).sum();
+    let seconds = elapsed.as_secs_f64();
     let word = if results.as_expected() { "as expected" } else { "NOT as expected" };
     println!("\n{} cases, {states} states, {seconds:.1} s: {word}", results.cases.len());
 }

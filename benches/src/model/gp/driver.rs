@@ -1,7 +1,7 @@
 //! The driver: takes the sequence through a grace period, alone or along with another driver.
 
 use super::reader::stamp_of;
-use super::state::{Exchange, Gp, Heavy, Mutation, SEQ, SLOT, State, Step, Strategy};
+use super::state::{Exchange, Gp, Heavy, Mutation, SEQ, SLOT, State, Step, Strategy, THREADS};
 
 /// Where a driver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub(super) struct Driver {
     s: u8,
     /// The set of readers its scan has yet to see outside.
     unseen: u8,
+    /// With [`Mutation::RelaxedLook`], the set of readers a load executed early may find idle.
+    early: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,6 +36,11 @@ impl Driver {
         self.at == At::Done
     }
 
+    /// Whether its next step orders its later loads: all but looking and scanning do.
+    fn orders_loads(&self) -> bool {
+        !matches!(self.at, At::Look | At::Scan)
+    }
+
     /// Whether it is inside a heavy barrier that other threads take part in.
     pub(super) fn waits_for_heavy(&self) -> bool {
         matches!(self.at, At::HeavyWait | At::LateHeavyWait)
@@ -52,6 +59,28 @@ impl Driver {
 }
 
 impl Gp {
+    /// A driver that has not begun.
+    pub(super) fn new_driver(&self) -> Driver {
+        let early = if self.has(Mutation::RelaxedLook) { (1 << self.readers) - 1 } else { 0 };
+        Driver { early, ..Driver::default() }
+    }
+
+    /// Notes which slots the drivers' scans may have found idle already, in a step that led from
+    /// `from` to `to`: those idle at some instant since the driver's last barrier.
+    pub(super) fn load_slots_early(&self, from: &State, step: Step, to: &mut State) {
+        let idle = (0..self.readers)
+            .filter(|&reader| to.machine.load(self.driver_thread(0), SLOT + reader) == 0)
+            .fold(0, |set, reader| set | 1 << reader);
+        for driver in 0..self.drivers {
+            let thread = self.driver_thread(driver);
+            let own = matches!(step, Step::Driver(at, _) if at == driver)
+                && from.drivers[driver].orders_loads();
+            let heavy = (0..THREADS).any(|by| self.arrived(from, to, by) >> thread & 1 == 1);
+            let before = if own || heavy { 0 } else { to.drivers[driver].early };
+            to.drivers[driver].early = before | idle;
+        }
+    }
+
     /// The steps of one driver.
     pub(super) fn driver_steps(&self, state: &State, driver: usize, out: &mut Vec<(Step, State)>) {
         let thread = self.driver_thread(driver);
@@ -141,10 +170,13 @@ impl Gp {
     /// the grace period.
     fn scan_steps(&self, state: &State, driver: usize, out: &mut Vec<(Step, State)>) {
         let thread = self.driver_thread(driver);
-        let Driver { s, unseen, .. } = state.drivers[driver];
+        let Driver { s, unseen, early, .. } = state.drivers[driver];
         let skips_s1 = self.has(Mutation::SkipS1Relaxed) || self.has(Mutation::SkipS1Acquire);
         for reader in (0..self.readers).filter(|reader| unseen >> reader & 1 == 1) {
-            let slot = state.machine.load(thread, SLOT + reader);
+            let slot = match early >> reader & 1 {
+                1 => 0,
+                _ => state.machine.load(thread, SLOT + reader),
+            };
             let outside =
                 slot == 0 || stamp_of(slot) == s + 2 || skips_s1 && stamp_of(slot) == s + 1;
             if outside {

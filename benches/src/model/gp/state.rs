@@ -80,6 +80,8 @@ pub(super) enum Mutation {
     PlainStores,
     /// A driver that finds s+1 goes on without a heavy barrier of its own.
     NoOwnHeavy,
+    /// Drivers load seq relaxed before they scan, so that the scan's loads may come before that.
+    RelaxedLook,
     /// A nested section, opened by a signal handler before the outer one's fence, has no fence.
     FenceOutermostOnly,
 }
@@ -96,6 +98,7 @@ impl Mutation {
             Self::SnapshotEarly => "snapshot-early",
             Self::PlainStores => "two-drivers-plain-stores",
             Self::NoOwnHeavy => "driver-skips-own-heavy",
+            Self::RelaxedLook => "relaxed-load-before-scan",
             Self::FenceOutermostOnly => "fence-outermost-only",
         }
     }
@@ -198,7 +201,7 @@ impl Model for Gp {
         State {
             machine: Memory::new(readers),
             updaters: Default::default(),
-            drivers: Default::default(),
+            drivers: std::array::from_fn(|_| self.new_driver()),
             readers: std::array::from_fn(|_| Reader::new(self.sections)),
         }
     }
@@ -213,6 +216,11 @@ impl Model for Gp {
         (0..self.readers).for_each(|reader| self.reader_steps(state, reader, out));
         if self.settles {
             out[first..].iter_mut().for_each(|(_, next)| next.machine.settle());
+        }
+        if self.has(Mutation::RelaxedLook) {
+            for (step, next) in &mut out[first..] {
+                self.load_slots_early(state, *step, next);
+            }
         }
     }
 
@@ -262,16 +270,9 @@ impl Model for Gp {
             }
         };
         for by in 0..THREADS {
-            // A barrier that starts and arrives in one step is awaited neither before nor after.
-            let started =
-                to.drivers.iter().zip(&from.drivers).enumerate().any(|(at, (new, old))| {
-                    self.driver_thread(at) == by && new.waits_for_heavy() && !old.waits_for_heavy()
-                });
-            let before = if started { self.all_but(by) } else { from.machine.awaited(by) };
-            let arrived = before & !to.machine.awaited(by);
+            let arrived = self.arrived(from, to, by);
             for on in (0..THREADS).filter(|on| arrived >> on & 1 == 1) {
-                if !matches!(step, Step::Machine(Background::Barrier { by: b, on: o }) if b == by && o == on)
-                {
+                if !matches!(step, Step::Machine(Background::Barrier { .. })) || on != who {
                     let (by, on) = (self.thread_name(by), self.thread_name(on));
                     let _ =
                         write!(line, "; the barrier of {by} arrives on {on} (nothing to drain)");
@@ -283,6 +284,16 @@ impl Model for Gp {
 }
 
 impl Gp {
+    /// The set of threads on which the heavy barrier of `by` arrived between two states.
+    pub(super) fn arrived(&self, from: &State, to: &State, by: usize) -> u8 {
+        // A barrier that starts and arrives in one step is awaited neither before nor after.
+        let started = to.drivers.iter().zip(&from.drivers).enumerate().any(|(at, (new, old))| {
+            self.driver_thread(at) == by && new.waits_for_heavy() && !old.waits_for_heavy()
+        });
+        let before = if started { self.all_but(by) } else { from.machine.awaited(by) };
+        before & !to.machine.awaited(by)
+    }
+
     /// The set of this configuration's threads without one.
     fn all_but(&self, thread: usize) -> u8 {
         let threads = self.updaters + self.drivers + self.readers;
