@@ -3,9 +3,9 @@
 //! Updaters unlink an object, take a cookie, poll it and free; drivers run grace periods as they
 //! please; readers open sections and hold what they find. All are different threads. Readers are
 //! weak (see [`machine`](super::machine)). A driver's exchange orders no more than acquire and
-//! release do, so its scan may come before it is visible. Otherwise drivers and updaters are strong,
-//! which loses nothing: each of their loads follows a fence or an acquire load, so to execute it
-//! early is to take its step early.
+//! release do, so its scan may come before it is visible. Otherwise drivers and updaters are
+//! strong, which loses nothing: each of their loads follows a fence or an acquire load, so to
+//! execute it early is to take its step early.
 
 mod driver;
 mod reader;
@@ -143,6 +143,10 @@ impl Protocol for GracePeriod {
         }
         for &(mutation, expect, threads) in MUTATIONS {
             for (strategy, expect) in Strategy::BOTH.into_iter().zip(expect) {
+                // The largest of them, and much the same in both.
+                if !full && mutation == Mutation::PlainStores && strategy == Strategy::Fence {
+                    continue;
+                }
                 let gp = Gp { mutation: Some(mutation), ..base(strategy) };
                 add(Subject::Mutation(mutation.name()), expect, gp, threads);
             }
@@ -176,7 +180,7 @@ impl Protocol for GracePeriod {
             Subject::Variant("light-snapshot, heavy in one instant"),
             Expect::Benign(why),
             gp,
-            &all,
+            if full { &all } else { &all[..1] },
         );
         cases
     }
