@@ -100,6 +100,12 @@ pub(crate) struct TortureArgs {
 pub(crate) struct ModelArgs {
     /// Models to run [default: all]
     pub(crate) names: Vec<String>,
+    /// Smaller bounds, as in the tests
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print how each mutation goes wrong, step by step
+    #[arg(long)]
+    pub(crate) trace: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

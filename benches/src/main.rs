@@ -5,6 +5,7 @@
 
 mod cli;
 mod compare;
+mod model;
 mod report;
 mod scale;
 mod tour;
@@ -25,9 +26,8 @@ fn main() -> ExitCode {
         None => tour::run(&cli.common),
         Some(Command::Table(args)) => compare::table::run(&cli.common, args),
         Some(Command::Refscale(args)) => scale::refscale::run(&cli.common, args),
-        // Joined by the modules of the same names.
         Some(Command::Torture(_)) => missing("torture"),
-        Some(Command::Model(_)) => missing("model"),
+        Some(Command::Model(args)) => model::command(&cli.common, args),
     };
     match verdict {
         Ok(verdict) => {

@@ -1,6 +1,7 @@
 //! Where a command's results go: rows to the JSON file, plots to their directory.
 
 use std::{
+    fmt::Display,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -28,8 +29,15 @@ impl Output {
 
     /// Writes `rows`, one object a line.
     pub(crate) fn rows(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.object(&row.json());
+        }
+    }
+
+    /// Writes one object on a line of its own.
+    pub(crate) fn object(&mut self, object: &impl Display) {
         let Some(file) = &mut self.json else { return };
-        let lines: String = rows.iter().map(|row| format!("{}\n", row.json())).collect();
+        let lines = format!("{object}\n");
         if let Err(error) = file.write_all(lines.as_bytes()) {
             eprintln!("rcubench: rows not written: {error}");
         }
