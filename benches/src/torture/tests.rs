@@ -1,0 +1,122 @@
+//! The harness as a whole, bounded by steps and not by time.
+
+use std::time::Duration;
+
+use rcu_core::{Flavor, Rcu, runtime};
+
+use super::busted::{EarlyCookie, NoWait};
+use super::checks::Check;
+use super::pool::{ELEMENTS, RETIRED};
+use super::report::Progress;
+use super::stats::PIPE_LEN;
+use super::subject::Subject;
+use super::supervise::{self, Limit, Plan};
+use super::{Options, Outcome, Torture};
+
+fn torture(flavor: impl Subject, steps: u64) -> Outcome {
+    assert!(runtime::start());
+    let plan = Plan {
+        limit: Limit::Steps(steps),
+        stutter: Duration::from_millis(100),
+        settle: Duration::ZERO,
+        ..Plan::default()
+    };
+    supervise::run(Torture::new(flavor, &plan), &plan, &mut Progress::Quiet)
+}
+
+fn failed(outcome: &Outcome) -> Vec<Check> {
+    outcome.failures.iter().map(|failure| failure.check).collect()
+}
+
+#[test]
+fn a_correct_flavor_passes() {
+    let outcome = torture(Rcu, 500);
+    assert_eq!(outcome.exit_code(), 0, "{:?}", outcome.failures);
+    assert!(outcome.tally.replaced > 0 && outcome.tally.sections > 0 && outcome.stutters > 0);
+    assert_eq!(outcome.tally.pipe[RETIRED as usize + 1..].iter().sum::<u64>(), 0);
+}
+
+#[test]
+fn grace_periods_that_wait_for_nobody_are_caught() {
+    let outcome = torture(NoWait, 10_000_000);
+    let failed = failed(&outcome);
+    let telling = [Check::ReaderPipe, Check::Mbtest, Check::Mailbox, Check::CookieInSection];
+    assert!(failed.iter().any(|check| telling.contains(check)), "{failed:?}");
+    assert_eq!(outcome.exit_code(), 1);
+}
+
+#[test]
+fn cookies_that_are_too_early_are_caught() {
+    let outcome = torture(EarlyCookie, 10_000_000);
+    let failed = failed(&outcome);
+    let telling = [Check::CookieFresh, Check::CookieInSection, Check::ReaderPipe];
+    assert!(failed.iter().any(|check| telling.contains(check)), "{failed:?}");
+    assert_eq!(outcome.exit_code(), 1);
+}
+
+#[test]
+fn unusable_arguments_are_refused() {
+    let mut options =
+        Options { flavor: "none".into(), seconds: 1, threads: 1, strategy: None, json: None };
+    assert_eq!(super::run(&options).exit_code(), 2);
+    options.flavor = "rcu".into();
+    options.threads = 0;
+    assert_eq!(super::run(&options).exit_code(), 2);
+}
+
+fn retire_one(torture: &'static Torture<Rcu>) -> usize {
+    let new = torture.pool.take().expect("all but one are free");
+    torture.pool.element(new).prepare(2);
+    torture.publish(new);
+    let old = torture.first;
+    torture.pool.element(old).retire();
+    torture.pool.audit(new, &torture.failures);
+    assert_eq!(failed_now(torture), [Check::FreeList], "the retired one is on no list");
+    old
+}
+
+fn failed_now(torture: &Torture<Rcu>) -> Vec<Check> {
+    torture.failures.list().iter().map(|failure| failure.check).collect()
+}
+
+#[test]
+fn the_pipe_frees_an_element_after_its_length_and_audits_find_it() {
+    let torture = Torture::new(Rcu, &Plan::default());
+    torture.pool.audit(torture.first, &torture.failures);
+    assert!(!torture.failures.any());
+    let old = torture.pool.element(retire_one(torture));
+    for _ in RETIRED + 1..PIPE_LEN as u32 {
+        assert!(!old.bump());
+        assert_eq!(torture.pool.free_count(), ELEMENTS - 2);
+    }
+    assert_ne!(old.mbtest(), 0);
+    assert!(old.bump());
+    assert_eq!(old.mbtest(), 0);
+    assert_eq!(torture.pool.free_count(), ELEMENTS - 1);
+}
+
+#[test]
+fn a_chained_element_comes_back_by_itself() {
+    let torture = Torture::new(Rcu, &Plan::default());
+    let old = torture.pool.element(retire_one(torture));
+    old.chain();
+    // A generous bound; each grace period moves it.
+    for _ in 0..10_000 {
+        Rcu.synchronize_expedited();
+        if torture.pool.free_count() == ELEMENTS - 1 {
+            break;
+        }
+    }
+    assert_eq!(torture.pool.free_count(), ELEMENTS - 1);
+}
+
+#[test]
+fn notes_that_are_late_are_found() {
+    let torture = Torture::new(Rcu, &Plan::default());
+    let element = torture.pool.element(torture.first);
+    assert!(element.note.open());
+    assert!(!element.note.open(), "one section writes it");
+    element.retire();
+    element.bump();
+    assert_eq!(failed_now(torture), [Check::Mailbox]);
+}
