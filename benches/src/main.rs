@@ -1,5 +1,4 @@
 //! `rcubench`: shows, measures and tortures the RCU crates.
-#![allow(dead_code)]
 
 mod torture;
 

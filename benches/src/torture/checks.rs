@@ -119,6 +119,10 @@ impl Failures {
         self.any.load(Ordering::Acquire)
     }
 
+    pub(super) fn has(&self, check: Check) -> bool {
+        self.times[check as usize].load(Ordering::Relaxed) != 0
+    }
+
     /// All of them, in the order in which they first came up.
     pub(super) fn list(&self) -> Vec<Failure> {
         let mut list = self.firsts.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -9,6 +9,7 @@
 mod busted;
 mod checks;
 mod gate;
+mod interrupt;
 mod mailbox;
 mod pool;
 mod reader;
@@ -65,6 +66,8 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     /// Times that everything was drained and counted.
     pub(crate) stutters: u64,
+    /// Sections in signal handlers.
+    pub(crate) interrupts: u64,
     /// Grace periods of the flavour.
     pub(crate) grace_periods: u64,
     pub(crate) elapsed: Duration,
@@ -143,6 +146,8 @@ struct Torture<F: Subject> {
     /// Index of the element that readers look at.
     current: AtomicUsize,
     readers: Readers,
+    /// What signal handlers saw.
+    interrupts: interrupt::Seen,
     /// One for each thread that waits: the writer's, then those of the fake writers.
     pairs: Box<[Pair]>,
     /// Threads that pass the gate, without the writer.
@@ -162,6 +167,7 @@ impl<F: Subject> Torture<F> {
             first: pool::ELEMENTS - 1,
             current: AtomicUsize::new(pool::ELEMENTS - 1),
             readers: Readers::new(plan.readers),
+            interrupts: interrupt::Seen::default(),
             pairs: (0..1 + plan.fakes).map(|_| Pair::new()).collect(),
             // And the one that makes brief readers.
             others: plan.readers + plan.fakes + 1,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Torture;
 use super::checks::Check;
+use super::interrupt::Interruptible;
 use super::pool::{Element, RETIRED};
 use super::rng::Rng;
 use super::stats::{Tally, count};
@@ -19,6 +20,8 @@ const BURST: usize = 64;
 pub(super) fn run<F: Subject>(torture: &'static Torture<F>, me: usize) {
     let mut rng = Rng::new();
     let mut tally = Tally::default();
+    section(torture, None, &mut rng, &mut tally);
+    let _interruptible = Interruptible::new(torture);
     while torture.gate.pass() {
         for _ in 0..BURST {
             if torture.readers.receive(me, &torture.failures) {
@@ -75,15 +78,25 @@ impl Length {
 }
 
 /// What a section got hold of.
-struct Held<F: Subject> {
+pub(super) struct Held<F: Subject> {
     element: &'static Element<F>,
     mbtest: u64,
 }
 
 impl<F: Subject> Held<F> {
-    fn take(torture: &'static Torture<F>) -> Self {
+    pub(super) fn take(torture: &'static Torture<F>) -> Self {
         let element = torture.current();
         Self { element, mbtest: element.mbtest() }
+    }
+
+    /// Whether it is at most retired, without a grace period since.
+    pub(super) fn is_young(&self) -> bool {
+        self.element.age() <= RETIRED
+    }
+
+    /// Whether it is, and was, in the use it was taken in.
+    pub(super) fn is_same(&self) -> bool {
+        self.mbtest != 0 && self.element.mbtest() == self.mbtest
     }
 
     /// At the section's end: the element is what it was, and at most retired.

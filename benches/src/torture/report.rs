@@ -98,6 +98,7 @@ fn text(options: &Options, outcome: &Outcome) -> String {
     line("waits", waits.collect::<Vec<_>>().join(", "));
     line("notes", format!("{} left, {} read by others", tally.notes_left, tally.notes_read));
     line("brief readers", tally.threads.to_string());
+    line("in handlers", format!("{} sections", outcome.interrupts));
     line("drains", outcome.stutters.to_string());
     line("Reader Pipe", histogram(&tally.pipe));
     line("Reader Batch", histogram(&tally.batch));
@@ -185,7 +186,8 @@ fn object(options: &Options, outcome: &Outcome) -> serde_json::Value {
         "waits": waits,
         "cookies": tally.cookies,
         "notes": tally.notes_left,
-        "threads": tally.threads,
+        "brief_readers": tally.threads,
+        "in_handlers": outcome.interrupts,
         "drains": outcome.stutters,
         "reader_pipe": tally.pipe,
         "reader_batch": tally.batch,

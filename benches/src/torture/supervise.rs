@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::checks::Check;
+use super::interrupt::interrupt;
 use super::report::Progress;
 use super::subject::{Subject, grace_periods};
 use super::{Outcome, Torture, reader, writer};
@@ -18,6 +19,15 @@ pub(super) enum Limit {
     Steps(u64),
 }
 
+/// When a run that failed is over: other checks may notice too.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Settle {
+    For(Duration),
+    /// Once this one has failed; for tests.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests, which must not depend on time"))]
+    Until(Check),
+}
+
 /// The shape of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -26,8 +36,8 @@ pub(super) struct Plan {
     pub(super) limit: Limit,
     /// Time between drains.
     pub(super) stutter: Duration,
-    /// How long a run that failed goes on, for other checks to notice too.
-    pub(super) settle: Duration,
+    /// How long a run that failed goes on.
+    pub(super) settle: Settle,
 }
 
 impl Default for Plan {
@@ -37,7 +47,7 @@ impl Default for Plan {
             fakes: 2,
             limit: Limit::Time(Duration::from_secs(30)),
             stutter: Duration::from_secs(1),
-            settle: Duration::from_secs(1),
+            settle: Settle::For(Duration::from_secs(1)),
         }
     }
 }
@@ -46,7 +56,7 @@ impl Default for Plan {
 const STALLED: Duration = Duration::from_secs(20);
 /// Without a step for this long, it is worth a line.
 const SLOW: Duration = Duration::from_secs(5);
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 /// Between two lines of progress.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -57,7 +67,7 @@ pub(super) fn run<F: Subject>(
 ) -> Outcome {
     let begin = Instant::now();
     let threads = start(torture, plan);
-    let stutters = watch(torture, plan, begin, progress);
+    let stutters = watch(torture, plan, &threads, begin, progress);
     torture.gate.stop();
     collect(torture, threads);
     progress.finish();
@@ -65,6 +75,7 @@ pub(super) fn run<F: Subject>(
         failures: torture.failures.list(),
         tally: torture.total(),
         stutters,
+        interrupts: torture.interrupts.sections(),
         grace_periods: grace_periods(torture.begin, torture.flavor.seq()),
         elapsed: begin.elapsed(),
         refused: None,
@@ -91,6 +102,7 @@ fn start<F: Subject>(torture: &'static Torture<F>, plan: &Plan) -> Vec<JoinHandl
 fn watch<F: Subject>(
     torture: &'static Torture<F>,
     plan: &Plan,
+    threads: &[JoinHandle<()>],
     begin: Instant,
     progress: &mut Progress,
 ) -> u64 {
@@ -103,9 +115,19 @@ fn watch<F: Subject>(
     let mut steps = Steps { seen: 0, since: begin, warned: false };
     loop {
         thread::sleep(TICK);
+        // All but the writer; those that are not readers take no notice.
+        threads[1..].iter().for_each(interrupt);
+        torture.interrupts.record(&torture.failures);
         let now = Instant::now();
-        if torture.failures.any() && now - *failed.get_or_insert(now) >= plan.settle {
-            return stutters;
+        if torture.failures.any() {
+            let failed = *failed.get_or_insert(now);
+            let settled = match plan.settle {
+                Settle::For(time) => now - failed >= time,
+                Settle::Until(check) => torture.failures.has(check),
+            };
+            if settled {
+                return stutters;
+            }
         }
         if steps.stalled(torture, now, progress) {
             return stutters;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Torture;
 use super::checks::Check;
+use super::interrupt::at_exit;
 use super::pool::ELEMENTS;
 use super::reader;
 use super::rng::Rng;
@@ -131,7 +132,7 @@ pub(super) fn run_churn<F: Subject>(torture: &'static Torture<F>) {
         let burst: Vec<_> = (0..1 + rng.below(4))
             .filter_map(|_| {
                 let life = rng.below(20);
-                let live = move || short_lived(torture, life);
+                let live = move || brief(torture, life);
                 thread::Builder::new().name("torture-brief".into()).spawn(live).ok()
             })
             .collect();
@@ -145,7 +146,15 @@ pub(super) fn run_churn<F: Subject>(torture: &'static Torture<F>) {
     }
 }
 
-fn short_lived<F: Subject>(torture: &'static Torture<F>, sections: usize) {
+/// A short-lived reader. Some read once more while they exit.
+fn brief<F: Subject>(torture: &'static Torture<F>, sections: usize) {
+    if Rng::new().one_in(4) {
+        at_exit(|| few_sections(torture, 1));
+    }
+    few_sections(torture, sections);
+}
+
+fn few_sections<F: Subject>(torture: &'static Torture<F>, sections: usize) {
     let mut rng = Rng::new();
     let mut tally = Tally::default();
     for _ in 0..sections {
