@@ -10,6 +10,8 @@ mod busted;
 mod checks;
 mod gate;
 mod interrupt;
+#[cfg(test)]
+mod liar;
 mod mailbox;
 mod pool;
 mod reader;

@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) stutter: Duration,
     /// How long a run that failed goes on.
     pub(super) settle: Settle,
+    /// Without a step for this long, the writer has stalled for good.
+    pub(super) stalled: Duration,
 }
 
 impl Default for Plan {
@@ -48,12 +50,11 @@ impl Default for Plan {
             limit: Limit::Time(Duration::from_secs(30)),
             stutter: Duration::from_secs(1),
             settle: Settle::For(Duration::from_secs(1)),
+            stalled: Duration::from_secs(20),
         }
     }
 }
 
-/// Without a step for this long, the writer has stalled for good.
-const STALLED: Duration = Duration::from_secs(20);
 /// Without a step for this long, it is worth a line.
 const SLOW: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(2);
@@ -69,7 +70,7 @@ pub(super) fn run<F: Subject>(
     let threads = start(torture, plan);
     let stutters = watch(torture, plan, &threads, begin, progress);
     torture.gate.stop();
-    collect(torture, threads);
+    collect(torture, threads, plan.stalled);
     progress.finish();
     Outcome {
         failures: torture.failures.list(),
@@ -129,7 +130,11 @@ fn watch<F: Subject>(
                 return stutters;
             }
         }
-        if steps.stalled(torture, now, progress) {
+        if threads.iter().any(JoinHandle::is_finished) {
+            // Before it was told to: it panicked, which is recorded when it is joined.
+            return stutters;
+        }
+        if steps.stalled(torture, now, plan.stalled, progress) {
             return stutters;
         }
         let over = match plan.limit {
@@ -167,6 +172,7 @@ impl Steps {
         &mut self,
         torture: &Torture<F>,
         now: Instant,
+        stalled: Duration,
         progress: &Progress,
     ) -> bool {
         let steps = torture.steps();
@@ -178,7 +184,7 @@ impl Steps {
             self.warned = true;
             progress.say(&format!("the writer has not moved for {} s", still.as_secs()));
         }
-        if still >= STALLED {
+        if still >= stalled {
             torture.failures.record(
                 Check::WriterStall,
                 format!(
@@ -190,20 +196,20 @@ impl Steps {
                 ),
             );
         }
-        still >= STALLED
+        still >= stalled
     }
 }
 
 /// Waits for the threads to end. One that does not is left behind.
-fn collect<F: Subject>(torture: &Torture<F>, threads: Vec<JoinHandle<()>>) {
+fn collect<F: Subject>(torture: &Torture<F>, threads: Vec<JoinHandle<()>>, patience: Duration) {
     let begin = Instant::now();
     for thread in threads {
         let name = thread.thread().name().unwrap_or_default().to_owned();
-        while !thread.is_finished() && begin.elapsed() < STALLED {
+        while !thread.is_finished() && begin.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
         if !thread.is_finished() {
-            let detail = format!("{name} did not end within {} s", STALLED.as_secs());
+            let detail = format!("{name} did not end within {} s", patience.as_secs());
             torture.failures.record(Check::WriterStall, detail);
         } else if thread.join().is_err() {
             torture.failures.record(Check::ThreadPanic, name);

@@ -6,6 +6,7 @@ use rcu_core::{Flavor, Rcu, runtime};
 
 use super::busted::{EarlyCookie, NoWait};
 use super::checks::Check;
+use super::liar::{Liar, Lie};
 use super::pool::{ELEMENTS, RETIRED};
 use super::report::Progress;
 use super::stats::PIPE_LEN;
@@ -64,6 +65,29 @@ fn cookies_that_are_too_early_are_caught_when_taken() {
 #[test]
 fn cookies_that_are_too_early_are_caught_by_the_pipe() {
     is_caught_by(EarlyCookie, Check::ReaderPipe);
+}
+
+fn lie_is_caught_by(lie: Lie, check: Check) {
+    is_caught_by(Liar(lie), check);
+}
+
+#[test]
+fn each_other_check_fails_when_it_should() {
+    lie_is_caught_by(Lie::LateCookie, Check::CookieAfterGp);
+    lie_is_caught_by(Lie::LateCookie, Check::CookieCount);
+    lie_is_caught_by(Lie::NeverCompleted, Check::CookieCompleted);
+    lie_is_caught_by(Lie::NoSection, Check::SectionState);
+    lie_is_caught_by(Lie::LoseNotifiers, Check::FreeList);
+    lie_is_caught_by(Lie::Panic, Check::ThreadPanic);
+}
+
+#[test]
+fn a_wait_that_never_ends_is_a_stall() {
+    assert!(runtime::start());
+    let plan = Plan { stalled: Duration::from_millis(200), ..Plan::default() };
+    let torture = Torture::new(Liar(Lie::HangForEver), &plan);
+    let outcome = supervise::run(torture, &plan, &mut Progress::Quiet);
+    assert!(outcome.failures.iter().any(|f| f.check == Check::WriterStall), "{outcome:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The writer replaces the current element and waits, in every way there is; fake writers only
 //! wait; and threads come and go.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::waits::{Kind, Waiter, pause};
 
 /// Grace periods after which an element that has not moved, with nobody else about, is lost. Each
 /// should move it.
-const LOST_AFTER: u32 = 2000;
+const LOST_AFTER: u32 = 500;
 
 /// Elements the writer leaves to their own notifiers at a time.
 const CHAINED: usize = ELEMENTS / 2;
@@ -149,7 +150,11 @@ pub(super) fn run_churn<F: Subject>(torture: &'static Torture<F>) {
 /// A short-lived reader. Some read once more while they exit.
 fn brief<F: Subject>(torture: &'static Torture<F>, sections: usize) {
     if Rng::new().one_in(4) {
-        at_exit(|| few_sections(torture, 1));
+        at_exit(|| {
+            // A panic in a destructor would end the process before anybody could say why.
+            let ended = panic::catch_unwind(AssertUnwindSafe(|| few_sections(torture, 1)));
+            torture.failures.expect(ended.is_ok(), Check::ThreadPanic, || "at exit".into());
+        });
     }
     few_sections(torture, sections);
 }
