@@ -8,6 +8,7 @@
 
 mod busted;
 mod checks;
+mod clog;
 mod gate;
 mod interrupt;
 #[cfg(test)]
@@ -148,6 +149,7 @@ struct Torture<F: Subject> {
     /// Index of the element that readers look at.
     current: AtomicUsize,
     readers: Readers,
+    clog: clog::Clog,
     /// What signal handlers saw.
     interrupts: interrupt::Seen,
     /// One for each thread that waits: the writer's, then those of the fake writers.
@@ -169,6 +171,7 @@ impl<F: Subject> Torture<F> {
             first: pool::ELEMENTS - 1,
             current: AtomicUsize::new(pool::ELEMENTS - 1),
             readers: Readers::new(plan.readers),
+            clog: clog::Clog::new(),
             interrupts: interrupt::Seen::default(),
             pairs: (0..1 + plan.fakes).map(|_| Pair::new()).collect(),
             // And the one that makes brief readers.

@@ -121,11 +121,16 @@ pub(super) fn section<F: Subject>(
     tally: &mut Tally,
 ) {
     let Torture { flavor, failures, readers, .. } = torture;
-    let length = Length::pick(rng);
+    // A section that begins behind full store buffers must last until somebody could miss it.
+    let clogged = rng.one_in(8);
+    let length = if clogged { Length::Short } else { Length::pick(rng) };
     let pair = &torture.pairs[rng.below(torture.pairs.len())];
     // Few of each: cookies and notes bring barriers of their own into the section.
     let (nested, cookie, note) = (rng.one_in(8), rng.one_in(16), rng.one_in(16));
     expect_section(torture, false);
+    if clogged {
+        torture.clog.store(rng);
+    }
 
     let outer = flavor.read_lock();
     let before = pair.read_before();

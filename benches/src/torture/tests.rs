@@ -28,14 +28,14 @@ fn torture(flavor: impl Subject, steps: u64, until: Check) -> Outcome {
 
 /// The flavour is found out by this check, however many others find it out too.
 fn is_caught_by(flavor: impl Subject, check: Check) {
-    let outcome = torture(flavor, 100_000, check);
+    let outcome = torture(flavor, 10_000_000, check);
     assert!(outcome.failures.iter().any(|failure| failure.check == check), "{outcome:?}");
     assert_eq!(outcome.exit_code(), 1);
 }
 
 #[test]
 fn a_correct_flavor_passes() {
-    let outcome = torture(Rcu, 500, Check::ReaderPipe);
+    let outcome = torture(Rcu, 10_000, Check::ReaderPipe);
     assert_eq!(outcome.exit_code(), 0, "{:?}", outcome.failures);
     assert!(outcome.tally.replaced > 0 && outcome.tally.sections > 0 && outcome.stutters > 0);
     assert!(outcome.interrupts > 0, "sections in signal handlers");

@@ -22,6 +22,9 @@ const LOST_AFTER: u32 = 500;
 /// Elements the writer leaves to their own notifiers at a time.
 const CHAINED: usize = ELEMENTS / 2;
 
+/// Grace periods one on the heels of the other, without the pauses that all the kinds have together.
+const BURST: u32 = 500;
+
 struct Writer<F: Subject> {
     torture: &'static Torture<F>,
     waiter: Waiter<F>,
@@ -29,13 +32,16 @@ struct Writer<F: Subject> {
     version: u64,
     /// Retired elements that this thread takes through the pipe.
     limbo: Vec<usize>,
+    /// Expedited grace periods to go before it picks its waits again.
+    burst: u32,
     tally: Tally,
 }
 
 pub(super) fn run<F: Subject>(torture: &'static Torture<F>) {
     let waiter = Waiter::new(torture, 0);
     let (current, tally) = (torture.first, Tally::default());
-    let mut writer = Writer { torture, waiter, current, version: 1, limbo: Vec::new(), tally };
+    let mut writer =
+        Writer { torture, waiter, current, version: 1, limbo: Vec::new(), burst: 0, tally };
     loop {
         if torture.gate.is_paused() {
             writer.drain();
@@ -66,6 +72,9 @@ impl<F: Subject> Writer<F> {
         self.torture.progress();
         self.tally.replaced += 1;
 
+        if self.burst == 0 && self.waiter.rng.one_in(32) {
+            self.burst = BURST;
+        }
         let elsewhere = ELEMENTS - 1 - pool.free_count() - self.limbo.len();
         if self.waiter.rng.one_in(4) && elsewhere < CHAINED {
             self.tally.chained += 1;
@@ -79,7 +88,12 @@ impl<F: Subject> Writer<F> {
 
     /// Waits for a grace period in some way; all elements in limbo are one older then.
     fn grace_period(&mut self) {
-        let kind = Kind::pick(&mut self.waiter.rng);
+        let kind = if self.burst > 0 {
+            self.burst -= 1;
+            Kind::Expedited
+        } else {
+            Kind::pick(&mut self.waiter.rng)
+        };
         self.waiter.wait(kind);
         self.tally.waits[kind as usize] += 1;
         self.limbo.retain(|&index| !self.torture.pool.element(index).bump());
