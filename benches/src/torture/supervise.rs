@@ -70,7 +70,9 @@ pub(super) fn run<F: Subject>(
     let threads = start(torture, plan);
     let stutters = watch(torture, plan, &threads, begin, progress);
     torture.gate.stop();
-    collect(torture, threads, plan.stalled);
+    // Who stalled will not end either.
+    let stalled = torture.failures.has(Check::WriterStall);
+    collect(torture, threads, if stalled { plan.stalled / 20 } else { plan.stalled });
     progress.finish();
     Outcome {
         failures: torture.failures.list(),
@@ -209,7 +211,7 @@ fn collect<F: Subject>(torture: &Torture<F>, threads: Vec<JoinHandle<()>>, patie
             thread::sleep(Duration::from_millis(1));
         }
         if !thread.is_finished() {
-            let detail = format!("{name} did not end within {} s", patience.as_secs());
+            let detail = format!("{name} did not end within {patience:?}");
             torture.failures.record(Check::WriterStall, detail);
         } else if thread.join().is_err() {
             torture.failures.record(Check::ThreadPanic, name);
