@@ -8,6 +8,7 @@ mod compare;
 mod model;
 mod report;
 mod scale;
+mod torture;
 mod tour;
 mod workload;
 
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use cli::{Cli, Command, Common};
-use report::verdict::{Unusable, Verdict};
+use report::verdict::Unusable;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         None => tour::run(&cli.common),
         Some(Command::Table(args)) => compare::table::run(&cli.common, args),
         Some(Command::Refscale(args)) => scale::refscale::run(&cli.common, args),
-        Some(Command::Torture(_)) => missing("torture"),
+        Some(Command::Torture(args)) => torture::command(&cli.common, args),
         Some(Command::Model(args)) => model::command(&cli.common, args),
     };
     match verdict {
@@ -39,10 +40,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn missing(command: &str) -> Result<Verdict, Unusable> {
-    Err(Unusable(format!("`{command}` is not part of this build")))
 }
 
 /// Lets `rcubench | head` end the program quietly, as other programs end.

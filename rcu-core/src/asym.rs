@@ -80,8 +80,8 @@ pub(crate) fn light() {
     compiler_fence(Ordering::SeqCst);
 }
 
-/// A full fence on this thread. On x86-64 this is a locked instruction on the stack, which costs a
-/// fraction of `mfence`.
+/// A full fence on this thread. On x86-64 current compilers make it a locked instruction on the
+/// stack, which costs a fraction of `mfence`.
 #[inline(always)]
 pub(crate) fn full() {
     fence(Ordering::SeqCst);
@@ -93,12 +93,14 @@ pub(crate) fn full() {
 pub(crate) fn heavy(strategy: Strategy) {
     match strategy {
         Strategy::Membarrier => sys::membarrier(),
+        // Needed where the step before it is less than a full barrier (docs/memory-ordering.md).
         Strategy::Fence => full(),
     }
 }
 
 #[cfg(target_os = "linux")]
 mod sys {
+    use std::io::Write;
     use std::sync::atomic::{Ordering, compiler_fence};
 
     fn call(command: libc::c_int) -> libc::c_long {
@@ -129,7 +131,8 @@ mod sys {
     pub(super) fn membarrier() {
         compiler_fence(Ordering::SeqCst);
         if call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
-            eprintln!(
+            let _ = writeln!(
+                std::io::stderr(),
                 "rcu: membarrier failed ({}) after it had worked; readers can no longer be waited \
                  for. If a sandbox was entered late, enter it before the first section, or set \
                  RCU_STRATEGY=fence.",

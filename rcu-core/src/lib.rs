@@ -10,6 +10,7 @@ pub mod percpu;
 mod rcu;
 pub mod runtime;
 mod seq;
+mod signals;
 
 pub use asym::Strategy;
 pub use cookie::{ACTIVE_COOKIES, Cookie};

@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, thread};
 
 use common::in_child_process;
-use rcu_core::{Flavor, Rcu, Strategy};
+use rcu_core::gp::Notifier;
+use rcu_core::{Cookie, Flavor, GpSeq, Rcu, Strategy};
 
 /// Readers against an updater that frees: what every mode must do.
 fn exercise() {
@@ -145,4 +147,37 @@ fn a_guard_leaked_by_a_thread_that_exits_stops_grace_periods() {
             assert!(!Rcu.poll(cookie));
         }
     });
+}
+
+/// A thread that runs grace periods must not die quietly: everybody would hang.
+#[test]
+fn a_notifier_that_panics_ends_the_process_with_a_message() {
+    unsafe fn panics(_: NonNull<Notifier>) {
+        // A wait would never end on this thread; it is refused, by the panic this is about.
+        Rcu.synchronize();
+    }
+    static NOTIFIER: Notifier = Notifier::new(panics);
+    let name = "a_notifier_that_panics_ends_the_process_with_a_message";
+    let died = std::panic::catch_unwind(|| {
+        in_child_process(name, &[], || {
+            // SAFETY: a static, armed once.
+            unsafe { Rcu.notify(NonNull::from(&NOTIFIER), Rcu.get_state()) };
+            Rcu.synchronize_expedited();
+            loop {
+                thread::park();
+            }
+        });
+    });
+    let message = died.unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.contains("inside a callback"), "{message}");
+    assert!(message.contains("a notifier panicked"), "{message}");
+}
+
+#[test]
+fn a_cookie_of_the_future_is_refused() {
+    let forged = Cookie::from_seq(GpSeq::new(Rcu.get_state().seq().get().wrapping_add(400)));
+    let refused = std::panic::catch_unwind(|| Rcu.cond_synchronize(forged)).unwrap_err();
+    let message = refused.downcast_ref::<String>().unwrap();
+    assert!(message.contains("in the future"), "{message}");
 }

@@ -189,8 +189,11 @@ impl<R: ReaderSet> Engine<R> {
         done
     }
 
-    /// Asks for the grace period that ends at `cookie`: the background driver will run it.
+    /// Asks for the grace period that ends at `cookie`: the background driver will run it. A cookie
+    /// that this domain cannot have given out yet asks for the latest that it could.
     pub fn request(&'static self, cookie: GpSeq) {
+        let latest = self.peek().snapshot();
+        let cookie = if latest.is_done(cookie) { cookie } else { latest };
         let mut asked = GpSeq::new(self.requested.load(Ordering::Relaxed));
         while !asked.is_done(cookie) {
             // SeqCst, with the swap below: pairs with `retire_task`. Either it sees our request, or
@@ -220,10 +223,18 @@ impl<R: ReaderSet> Engine<R> {
     /// without one the caller does.
     ///
     /// The caller must know that it is not inside a section of this domain.
+    ///
+    /// # Panics
+    ///
+    /// If this domain cannot have given out the cookie yet.
     pub fn wait(&'static self, cookie: GpSeq) {
         if self.poll(cookie) {
             return;
         }
+        assert!(
+            self.peek().snapshot().is_done(cookie),
+            "waited for a cookie of another domain: {cookie:?} is in the future of this one"
+        );
         self.request(cookie);
         if !runtime::start() {
             self.drive(cookie);

@@ -6,12 +6,14 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::GpSeq;
+use crate::runtime::{aborting, callback_scope};
 
 /// An intrusive node that is called once the cookie it was armed with is done.
 ///
 /// Arming ([`Flavor::notify`](crate::Flavor::notify)) needs no memory and no lock. The call is
 /// made by whichever thread finds the grace period over, outside every lock; it must be short, must
-/// not block and must not panic: hand real work to [`runtime::reclaim`](crate::runtime::reclaim).
+/// not block, and must not panic (the process is aborted): hand real work to
+/// [`runtime::reclaim`](crate::runtime::reclaim).
 /// When the call begins the node belongs to its owner again, who may free it or arm it anew, in the
 /// call or later.
 ///
@@ -127,7 +129,8 @@ impl ArmedList {
             // sequence.
             let mut list = self.head.swap(ptr::null_mut(), Ordering::AcqRel);
             let seen = now();
-            let mut kept = false;
+            // The first of the cookies whose nodes are put back.
+            let mut next_due: Option<GpSeq> = None;
             while let Some(node) = NonNull::new(list) {
                 // SAFETY: taken off the list by us alone, and valid until called.
                 let (next, cookie, call) = unsafe {
@@ -138,21 +141,23 @@ impl ArmedList {
                 if seen.is_done(cookie) {
                     // The owner gets all the ended sections did, as from a true poll.
                     crate::asym::full();
+                    let _scope = callback_scope();
                     // SAFETY: the contract of arming; we never touch the node again.
-                    unsafe { call(node) };
+                    aborting("a notifier", || unsafe { call(node) });
                 } else {
-                    kept = true;
+                    next_due = match next_due {
+                        Some(due) if cookie.is_done(due) => Some(due),
+                        _ => Some(cookie),
+                    };
                     // SAFETY: still ours.
                     unsafe { self.push_armed(node) };
                 }
             }
-            if !kept {
-                return;
-            }
+            let Some(due) = next_due else { return };
             // Pairs with the fence of whoever ends a grace period: either they see what we put
             // back, or we see their sequence.
             crate::asym::full();
-            if now() == seen {
+            if !now().is_done(due) {
                 return;
             }
         }

@@ -14,6 +14,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::slot::Slot;
 use crate::asym::{self, Choice, Strategy};
 use crate::gp::ReaderSet;
+use crate::signals::without_signals;
 use crate::{GpSeq, pages};
 
 /// Slots made at a time: one page.
@@ -44,7 +45,11 @@ impl Registry {
     /// The strategy in use. The first call fixes it: no reader registers and no grace period begins
     /// before.
     pub(super) fn choice(&self) -> Choice {
-        *self.choice.get_or_init(asym::default_choice)
+        match self.choice.get() {
+            Some(choice) => *choice,
+            // A handler that opened its thread's first section here would wait for its own thread.
+            None => without_signals(|| *self.choice.get_or_init(asym::default_choice)),
+        }
     }
 
     pub(super) fn set_strategy(&self, strategy: Strategy) -> Result<(), StrategyFrozen> {
@@ -53,8 +58,9 @@ impl Registry {
         {
             return Err(StrategyFrozen { asked: strategy, reason });
         }
-        let choice =
-            self.choice.get_or_init(|| Choice { strategy, reason: "asked for by the program" });
+        let choice = without_signals(|| {
+            self.choice.get_or_init(|| Choice { strategy, reason: "asked for by the program" })
+        });
         if choice.strategy == strategy {
             Ok(())
         } else {

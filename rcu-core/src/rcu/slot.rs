@@ -1,5 +1,6 @@
 //! A reader's slot: one word that says whether its thread is in a section, and since when.
 
+use std::io::Write;
 use std::process;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -68,7 +69,10 @@ impl Slot {
 #[cold]
 #[inline(never)]
 fn nested_too_deeply() -> ! {
-    eprintln!("rcu: more than {NESTING} nested RCU sections in one thread (guards leaked?)");
+    let _ = writeln!(
+        std::io::stderr(),
+        "rcu: more than {NESTING} nested RCU sections in one thread (guards leaked?)"
+    );
     process::abort();
 }
 

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-use nix::sys::signal::{SigSet, SigmaskHow};
-
 use super::ENGINE;
 use super::slot::Slot;
 use crate::asym::Strategy;
+use crate::signals::without_signals;
 
 thread_local! {
     // Without a destructor and constant: reading it is one instruction, at any time of a thread's
@@ -47,7 +46,6 @@ pub(super) fn register() -> &'static Slot {
     if let Some(slot) = slot() {
         return slot;
     }
-    let strategy = ENGINE.readers().choice().strategy;
     without_signals(|| {
         // A handler may have been first, just before signals were blocked.
         if let Some(slot) = slot() {
@@ -56,7 +54,7 @@ pub(super) fn register() -> &'static Slot {
         let slot = ENGINE.readers().take_slot();
         READER.with(|reader| {
             reader.slot.set(slot);
-            if strategy == Strategy::Membarrier {
+            if ENGINE.readers().choice().strategy == Strategy::Membarrier {
                 reader.fast.set(slot);
             }
         });
@@ -64,18 +62,6 @@ pub(super) fn register() -> &'static Slot {
         call_at_exit(slot);
         slot
     })
-}
-
-/// Runs `body` with all signals blocked: no handler of this thread sees it half done, or needs a
-/// lock that it holds.
-fn without_signals<T>(body: impl FnOnce() -> T) -> T {
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    let result = body();
-    if let Ok(before) = before {
-        // Setting back a mask that was just read cannot fail.
-        let _ = before.thread_set_mask();
-    }
-    result
 }
 
 /// Has `thread_exit` called for this thread. By a key of the C library, not by a Rust

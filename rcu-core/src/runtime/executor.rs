@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::task::{Next, Task};
+use super::{aborting, callback_scope};
 use crate::{asym, futex};
 
 const AWAKE: u32 = 0;
@@ -41,7 +42,7 @@ impl Executor {
     /// Hands over a task, to be run at once and then again as it asks. Lock-free; never blocks and
     /// needs no memory. Without background threads the task waits for a thread that waits.
     ///
-    /// A run must not panic. On [`gp`](super::gp) it must be short and must not block or run
+    /// A run must not panic (the process is aborted), nor wait for a grace period. On [`gp`](super::gp) it must be short and must not block or run
     /// anybody's callbacks either: every domain's grace periods share that thread.
     ///
     /// ```
@@ -121,6 +122,8 @@ impl Executor {
     /// One pass over the tasks: runs those that are due. Returns when the next one is.
     fn turn(&self, mut hand: MutexGuard<'_, Hand>) -> Option<Instant> {
         let now = Instant::now();
+        // A task that waited for a grace period would wait for this thread.
+        let _scope = callback_scope();
         // Acquire: pairs with the Release of `submit`.
         let mut list = self.inbox.swap(ptr::null_mut(), Ordering::Acquire);
         while let Some(task) = NonNull::new(list) {
@@ -147,7 +150,7 @@ impl Executor {
                 Some(at) if at > now => at,
                 // SAFETY: off every list, and the contract of `submit`. When it is done it may be
                 // gone: it is not touched again.
-                _ => match unsafe { run(task, now) } {
+                _ => match aborting("a task", || unsafe { run(task, now) }) {
                     Next::Done => continue,
                     Next::At(at) => at,
                 },

@@ -9,6 +9,7 @@
 //! If no thread can be had nothing is lost: whoever waits does the work.
 
 mod executor;
+mod fatal;
 mod task;
 
 use std::cell::Cell;
@@ -17,9 +18,10 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use crate::signals::without_signals;
 
 pub use executor::Executor;
+pub(crate) use fatal::aborting;
 pub use task::{Next, Task};
 
 static GP: Executor = Executor::new();
@@ -55,7 +57,8 @@ pub const fn gp_interval() -> Duration {
 
 /// Starts the background threads if they do not run yet, and says whether they run.
 ///
-/// False means that the system gave us no thread; the calls that wait then do the work themselves.
+/// False means that the system gave us no thread, or not both; the calls that wait then do the work
+/// themselves. It is not tried again.
 ///
 /// ```
 /// assert!(rcu_core::runtime::start());
@@ -74,12 +77,9 @@ pub(crate) fn help() {
 /// Starts a thread that blocks all signals: handlers run on the threads of those who set them.
 fn spawn(name: &str, executor: &'static Executor) -> bool {
     // A new thread inherits the mask of its maker.
-    let all = SigSet::all();
-    let Ok(before) = all.thread_swap_mask(SigmaskHow::SIG_BLOCK) else { return false };
-    let spawned = thread::Builder::new().name(name.into()).spawn(move || executor.run());
-    // Setting back a mask that was just read cannot fail.
-    let _ = before.thread_set_mask();
-    spawned.is_ok()
+    without_signals(|| {
+        thread::Builder::new().name(name.into()).spawn(move || executor.run()).is_ok()
+    })
 }
 
 thread_local! {
