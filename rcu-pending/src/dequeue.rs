@@ -137,7 +137,7 @@ impl<F: Flavor> ReapSide<F> {
         if batch.is_empty() {
             // At once: an empty batch would be one more cookie to ask about.
             let empty = self.batches.swap_remove(index);
-            empty.drain::<P::Item>(|_leaf| (), |inner| shard.give_node(inner));
+            empty.drain::<P::Item>(|_leaf| (), |inner| shard.give_inner_node(inner));
         }
         item
     }
