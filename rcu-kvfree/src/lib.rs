@@ -1,1 +1,12 @@
-//! Deferred free.
+#![doc = include_str!("../README.md")]
+
+mod cell;
+mod kvfree;
+mod process;
+mod rcu_box;
+
+pub use cell::RcuCell;
+pub use kvfree::{KvfreeStats, free_rcu, kvfree_rcu_barrier, kvfree_stats};
+pub use rcu_box::{NoMemory, RcuBox};
+pub use rcu_core::{self, Cookie, Flavor, Rcu, RcuGuard, Strategy};
+pub use rcu_pending::{self, Pending};

@@ -2,7 +2,8 @@
 //!
 //! Slots are never unmapped and the list only grows at its head, so a scan needs no lock; a slot
 //! whose thread has exited is handed to the next thread that registers. Memory comes straight from
-//! the system, so that an allocator may itself use RCU.
+//! the system, so that an allocator may itself open sections (once the strategy is decided, which
+//! reads the environment and so allocates).
 
 use std::error::Error;
 use std::fmt;
@@ -174,3 +175,50 @@ impl fmt::Display for StrategyFrozen {
 }
 
 impl Error for StrategyFrozen {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanning() -> GpSeq {
+        GpSeq::new(6)
+    }
+
+    #[test]
+    fn slots_are_reused() {
+        let registry = Registry::new();
+        let first = registry.take_slot();
+        registry.put_slot(first);
+        assert!(ptr::eq(first, registry.take_slot()));
+        let taken: Vec<_> = (0..3 * CHUNK).map(|_| registry.take_slot()).collect();
+        taken.iter().for_each(|slot| registry.put_slot(slot));
+        let mut again: Vec<_> =
+            (0..3 * CHUNK).map(|_| ptr::from_ref(registry.take_slot())).collect();
+        let mut taken: Vec<_> = taken.into_iter().map(ptr::from_ref).collect();
+        again.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(again, taken);
+    }
+
+    #[test]
+    fn a_scan_goes_on_where_it_stopped_and_sees_every_slot() {
+        let registry = Registry::new();
+        let slots: Vec<_> = (0..2 * CHUNK).map(|_| registry.take_slot()).collect();
+        for slot in &slots {
+            slot.enter(|| GpSeq::new(4));
+        }
+        let mut cursor = Cursor::default();
+        // Sections end in any order; the scan is over when, and only when, the last has.
+        for (ended, slot) in slots.iter().rev().enumerate() {
+            assert!(!registry.quiescent(&mut cursor, scanning()), "{ended} ended");
+            slot.leave();
+            // One that was passed may be entered again: it began after the barrier.
+            if ended.is_multiple_of(3) {
+                slot.enter(scanning);
+            }
+        }
+        assert!(registry.quiescent(&mut cursor, scanning()));
+        assert!(registry.quiescent(&mut Cursor::default(), scanning()));
+        assert!(!registry.quiescent(&mut Cursor::default(), GpSeq::new(10)));
+    }
+}

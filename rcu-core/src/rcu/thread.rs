@@ -54,13 +54,14 @@ pub(super) fn register() -> &'static Slot {
             return slot;
         }
         let slot = ENGINE.readers().take_slot();
-        call_at_exit(slot);
         READER.with(|reader| {
             reader.slot.set(slot);
             if strategy == Strategy::Membarrier {
                 reader.fast.set(slot);
             }
         });
+        // Last: it may allocate, and the allocator may open a section.
+        call_at_exit(slot);
         slot
     })
 }

@@ -1,0 +1,6 @@
+//! Costs of single operations, and how they grow with threads.
+
+pub(crate) mod crew;
+pub(crate) mod refscale;
+pub(crate) mod section;
+pub(crate) mod sections;

@@ -1,0 +1,148 @@
+//! What needs a process of its own: strategies, sandboxes, leaked guards.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::{mem, thread};
+
+use common::in_child_process;
+use rcu_core::{Flavor, Rcu, Strategy};
+
+/// Readers against an updater that frees: what every mode must do.
+fn exercise() {
+    let shared = AtomicPtr::new(Box::into_raw(Box::new([7u64; 8])));
+    let stop = AtomicBool::new(false);
+    thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let outer = Rcu.read_lock();
+                    let inner = Rcu.read_lock();
+                    // SAFETY: freed only after a grace period that our section holds up.
+                    let value = unsafe { &*shared.load(Ordering::Acquire) };
+                    assert!(value.iter().all(|&word| word == value[0]));
+                    drop(outer);
+                    drop(inner);
+                }
+            });
+        }
+        for turn in 0..500u64 {
+            let old = shared.swap(Box::into_raw(Box::new([turn; 8])), Ordering::AcqRel);
+            if turn % 8 == 0 {
+                Rcu.synchronize()
+            } else {
+                Rcu.synchronize_expedited()
+            }
+            // SAFETY: unlinked, and a grace period has passed.
+            unsafe {
+                old.write([u64::MAX, 0, 1, 2, 3, 4, 5, 6]);
+                drop(Box::from_raw(old));
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    // SAFETY: all threads are gone.
+    drop(unsafe { Box::from_raw(shared.into_inner()) });
+}
+
+/// From here on `membarrier` fails in this thread and in those it starts, as in a sandbox.
+fn refuse_membarrier() {
+    // `bpf_stmt` and `bpf_jump` of the C headers, spelt out.
+    let load_call_number = libc::sock_filter {
+        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
+        jt: 0,
+        jf: 0,
+        k: mem::offset_of!(libc::seccomp_data, nr) as u32,
+    };
+    let is_membarrier = libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 1,
+        k: libc::SYS_membarrier as u32,
+    };
+    let give = |verdict| libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: verdict,
+    };
+    let mut filter = [
+        load_call_number,
+        is_membarrier,
+        give(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        give(libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the calls read `program`, which outlives them.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program);
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+#[test]
+fn a_sandbox_without_membarrier_gets_fences() {
+    in_child_process("a_sandbox_without_membarrier_gets_fences", &[("RCU_STRATEGY", "")], || {
+        refuse_membarrier();
+        assert_eq!(Rcu.strategy(), Strategy::Fence);
+        assert_eq!(Rcu.strategy_reason(), "the system refuses membarrier");
+        let refused = Rcu.set_strategy(Strategy::Membarrier).unwrap_err();
+        assert!(refused.to_string().contains("membarrier"), "{refused}");
+        exercise();
+    });
+}
+
+#[test]
+fn the_environment_chooses_fences() {
+    in_child_process("the_environment_chooses_fences", &[("RCU_STRATEGY", "fence")], || {
+        assert_eq!(Rcu.strategy(), Strategy::Fence);
+        exercise();
+    });
+}
+
+#[test]
+fn the_program_chooses_fences() {
+    in_child_process("the_program_chooses_fences", &[("RCU_STRATEGY", "")], || {
+        Rcu.set_strategy(Strategy::Fence).unwrap();
+        assert_eq!(Rcu.strategy_reason(), "asked for by the program");
+        exercise();
+        assert!(Rcu.set_strategy(Strategy::Fence).is_ok());
+    });
+}
+
+#[test]
+fn a_strategy_in_use_is_frozen() {
+    in_child_process("a_strategy_in_use_is_frozen", &[("RCU_STRATEGY", "")], || {
+        drop(Rcu.read_lock());
+        let (in_use, other) = match Rcu.strategy() {
+            Strategy::Membarrier => (Strategy::Membarrier, Strategy::Fence),
+            Strategy::Fence => (Strategy::Fence, Strategy::Membarrier),
+        };
+        assert!(Rcu.set_strategy(other).is_err());
+        assert_eq!(Rcu.strategy(), in_use);
+    });
+}
+
+/// Ending the section would free what safe code may still hold: a guard that a thread leaks keeps
+/// its section open beyond the thread.
+#[test]
+fn a_guard_leaked_by_a_thread_that_exits_stops_grace_periods() {
+    let name = "a_guard_leaked_by_a_thread_that_exits_stops_grace_periods";
+    in_child_process(name, &[], || {
+        Rcu.synchronize();
+        thread::spawn(|| mem::forget(Rcu.read_lock())).join().unwrap();
+        let started = Rcu.stats().started;
+        let cookie = Rcu.get_state();
+        thread::spawn(|| Rcu.synchronize_expedited());
+        // The grace period begins, with the slot's thread long gone...
+        while Rcu.stats().started == started {
+            thread::yield_now();
+        }
+        // ...and does not end, whatever other threads do, register and exit.
+        for _ in 0..200 {
+            thread::spawn(|| drop(Rcu.read_lock())).join().unwrap();
+            assert!(!Rcu.poll(cookie));
+        }
+    });
+}
