@@ -322,11 +322,15 @@ pub(crate) fn parity<F: Flavor>(cookie: Cookie<F>) -> usize {
 mod tests {
     use super::*;
     use crate::process::{ProcessFn, Ptr};
+    use std::mem::offset_of;
 
     #[test]
     fn an_unused_shard_is_small() {
         type Plain = Shard<ProcessFn<Ptr<u64>, fn(&[Ptr<u64>])>, rcu_core::Rcu>;
         let padded = size_of::<Plain>().next_multiple_of(128);
         assert!(padded <= 512, "{} bytes", size_of::<Plain>());
+        // Lock word, cursor, end.
+        let word = size_of::<usize>();
+        assert_eq!((offset_of!(Plain, lock), offset_of!(Plain, side)), (0, word));
     }
 }
