@@ -223,6 +223,14 @@ impl Pages {
     }
 
     /// Gives the memory out of this value's care; [`Pages::from_raw`] takes it back.
+    ///
+    /// ```
+    /// # use rcu_pending::alloc::Pages;
+    /// let (start, len) = Pages::map(4096)?.into_raw();
+    /// // SAFETY: both come from one `into_raw`, once.
+    /// drop(unsafe { Pages::from_raw(start, len) });
+    /// # Ok::<(), rcu_pending::alloc::AllocError>(())
+    /// ```
     pub fn into_raw(self) -> (NonNull<u8>, usize) {
         let raw = (self.start, self.len);
         std::mem::forget(self);

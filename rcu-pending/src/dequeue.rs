@@ -9,6 +9,20 @@ use rcu_core::{Cookie, Flavor};
 use std::fmt;
 
 /// An item that was taken out of the queue again; see [`Pending::dequeue`](crate::Pending::dequeue).
+///
+/// ```
+/// use rcu_core::{Flavor, Rcu};
+/// use rcu_pending::{Dequeued, Grace, Ptr};
+///
+/// fn usable<T>(dequeued: &Dequeued<Ptr<T>, Rcu>) -> bool {
+///     match dequeued.grace {
+///         Grace::Elapsed => true,
+///         Grace::NotYet(cookie) => Rcu.poll(cookie),
+///     }
+/// }
+/// # let item = Ptr(std::ptr::NonNull::<u8>::dangling());
+/// # assert!(usable(&Dequeued { item, grace: Grace::Elapsed }));
+/// ```
 pub struct Dequeued<I, F> {
     /// The item.
     pub item: I,
@@ -137,7 +151,7 @@ impl<F: Flavor> ReapSide<F> {
         if batch.is_empty() {
             // At once: an empty batch would be one more cookie to ask about.
             let empty = self.batches.swap_remove(index);
-            empty.drain::<P::Item>(|_leaf| (), |inner| shard.give_node(inner));
+            empty.drain::<P::Item>(|_leaf| (), |inner| shard.give_inner_node(inner));
         }
         item
     }

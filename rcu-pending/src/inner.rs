@@ -77,9 +77,16 @@ impl<P: Process, F: Flavor> Inner<P, F> {
     }
 
     /// Gives a reference up. True: it was the last, and the state is the caller's to destroy.
-    fn release_last(&self) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The reference is the caller's, who does not use it any more.
+    unsafe fn release_last(inner: NonNull<Self>) -> bool {
+        // No reference to the whole: somebody else may free it before this function returns.
+        // SAFETY: valid while the caller's reference counts.
+        let references = unsafe { &(*inner.as_ptr()).references };
         // Release and Acquire: whatever anybody did with the state comes before its end.
-        if self.references.fetch_sub(1, Ordering::Release) != 1 {
+        if references.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
         fence(Ordering::Acquire);
@@ -94,7 +101,7 @@ impl<P: Process, F: Flavor> Inner<P, F> {
     pub(crate) unsafe fn release(inner: NonNull<Self>) {
         // SAFETY: valid while the reference is held; then ours alone.
         unsafe {
-            if inner.as_ref().release_last() {
+            if Self::release_last(inner) {
                 Self::destroy(inner);
             }
         }
@@ -108,7 +115,7 @@ impl<P: Process, F: Flavor> Inner<P, F> {
     pub(crate) unsafe fn release_elsewhere(inner: NonNull<Self>) {
         // SAFETY: as in `release`; the task is submitted once, and lives until it has run.
         unsafe {
-            if inner.as_ref().release_last() {
+            if Self::release_last(inner) {
                 let task = &raw mut (*inner.as_ptr()).teardown;
                 runtime::reclaim().submit(NonNull::new_unchecked(task));
             }

@@ -94,7 +94,7 @@ impl<F: Flavor> ReapSide<F> {
             batch.cookie = later(batch.cookie, cookie);
             shard.in_flight.disturb();
         }
-        batch.add(leaf, || shard.take_node(true));
+        batch.add(leaf, || shard.take_inner_node());
     }
 
     /// Files a chain that was handed over under cookies of one parity.
@@ -220,7 +220,7 @@ impl<P: Process, F: Flavor> Shard<P, F> {
             if !self.still_done(batch.cookie) {
                 let mut side = self.lock_reap();
                 self.in_flight.disturb();
-                batch.drain(|leaf| side.file_leaf(self, leaf), |inner| self.give_node(inner));
+                batch.drain(|leaf| side.file_leaf(self, leaf), |inner| self.give_inner_node(inner));
                 side.ring_again(self);
                 continue;
             }
@@ -228,7 +228,7 @@ impl<P: Process, F: Flavor> Shard<P, F> {
                 self.process_slice(leaf.items());
                 self.give_node(leaf.into_node());
             };
-            batch.drain(leaf, |inner| self.give_node(inner));
+            batch.drain(leaf, |inner| self.give_inner_node(inner));
         }
         if let Some(list) = taken.list {
             self.process_list(list);

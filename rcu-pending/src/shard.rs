@@ -36,8 +36,11 @@ pub(crate) struct Shard<P: Process, F: Flavor> {
     pub(crate) nodes: AtomicU32,
     /// Threads that have taken an inbox and not filed it yet.
     pub(crate) carrying: AtomicU32,
-    /// Unused nodes on their way back to the enqueue side.
+    /// Unused nodes on their way back to the enqueue side, which takes them all at a time.
     returned: Stack,
+    /// Unused nodes for the inside of trees. Kept apart, so that neither side maps more while the
+    /// other sits on what there is. Taken from under the reap lock.
+    inner_nodes: Stack,
     /// Closed leaves on their way to the reap side.
     pub(crate) closed: Stack,
     /// Intrusive items on their way to the reap side, by the parity of a cookie that covers them.
@@ -75,6 +78,7 @@ impl<P: Process, F: Flavor> Shard<P, F> {
             nodes: AtomicU32::new(0),
             carrying: AtomicU32::new(0),
             returned: Stack::new(),
+            inner_nodes: Stack::new(),
             closed: Stack::new(),
             late: [Stack::new(), Stack::new()],
             bells: Doorbells::new::<P, F>(),
@@ -132,6 +136,20 @@ impl<P: Process, F: Flavor> Shard<P, F> {
             .or_else(|| if grow && self.grow() { self.returned.take_one() } else { None })?;
         self.nodes.fetch_add(1, Ordering::Relaxed);
         Some(node.cast())
+    }
+
+    /// A node for the inside of a tree. With the reap lock held.
+    pub(crate) fn take_inner_node(&self) -> Option<NonNull<Node>> {
+        let Some(node) = self.inner_nodes.take_one() else { return self.take_node(true) };
+        self.nodes.fetch_add(1, Ordering::Relaxed);
+        Some(node.cast())
+    }
+
+    /// Gives a node from the inside of a tree back.
+    pub(crate) fn give_inner_node(&self, node: NonNull<Node>) {
+        self.nodes.fetch_sub(1, Ordering::Relaxed);
+        // SAFETY: an unused node's first word is a link.
+        unsafe { self.inner_nodes.push(node.cast()) };
     }
 
     /// Gives a node back to the reserve.
@@ -304,11 +322,15 @@ pub(crate) fn parity<F: Flavor>(cookie: Cookie<F>) -> usize {
 mod tests {
     use super::*;
     use crate::process::{ProcessFn, Ptr};
+    use std::mem::offset_of;
 
     #[test]
     fn an_unused_shard_is_small() {
         type Plain = Shard<ProcessFn<Ptr<u64>, fn(&[Ptr<u64>])>, rcu_core::Rcu>;
         let padded = size_of::<Plain>().next_multiple_of(128);
         assert!(padded <= 512, "{} bytes", size_of::<Plain>());
+        // Lock word, cursor, end.
+        let word = size_of::<usize>();
+        assert_eq!((offset_of!(Plain, lock), offset_of!(Plain, side)), (0, word));
     }
 }

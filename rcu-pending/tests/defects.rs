@@ -5,13 +5,14 @@
 mod common;
 
 use common::*;
-use rcu_core::Flavor;
 use rcu_core::percpu::testing::{place_thread, pretend_cpus};
+use rcu_core::{Flavor, GpSeq};
 use rcu_pending::alloc::fault;
 use rcu_pending::{Grace, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 
 type Queue = Pending<Check<Fake>, Fake>;
 
@@ -29,6 +30,19 @@ fn enqueue(queue: &Queue, flavor: &Fake, linked: bool) -> &'static Object {
     // SAFETY: nobody reads these objects, and they stay for ever.
     unsafe { queue.enqueue(Two::new(object, linked)) };
     object
+}
+
+/// Dequeues one, and checks what is said about its grace period.
+fn take(queue: &Queue, flavor: &Fake) -> Option<&'static Object> {
+    let dequeued = queue.dequeue()?;
+    let object = dequeued.item.object();
+    assert_eq!(object.state.swap(TAKEN, SeqCst), QUEUED);
+    let needs = GpSeq::new(object.needs.load(SeqCst));
+    match dequeued.grace {
+        Grace::Elapsed => assert!(flavor.seq().is_done(needs), "not elapsed"),
+        Grace::NotYet(cookie) => assert!(cookie.seq().is_done(needs)),
+    }
+    Some(object)
 }
 
 /// Defect A: the headless way without memory left the queue's lock out of step. Here it waits,
@@ -77,6 +91,7 @@ fn b_dequeue_then_enqueue_under_the_same_cookie() {
                     second.is(PROCESSED)
                 });
             }
+            fault::set_every(0);
             assert_eq!(queue.stats().listed > 0, listed);
             watch.assert_content();
         }
@@ -94,10 +109,8 @@ fn c_more_cookies_than_slots() {
     let mut objects = Vec::new();
     for round in 0..10 {
         objects.push(enqueue(&queue, &flavor, true));
-        if round % 3 == 0
-            && let Some(dequeued) = queue.dequeue()
-        {
-            dequeued.item.object().state.store(TAKEN, SeqCst);
+        if round % 3 == 0 {
+            take(&queue, &flavor);
         }
         (0..round % 4 + 3).for_each(|_| flavor.step());
     }
@@ -154,10 +167,15 @@ fn no_memory_for_batches_and_trees() {
     for _ in 0..12 {
         objects.extend((0..100).map(|_| enqueue(&queue, &flavor, true)));
         // Files, under the newest cookie.
-        let dequeued = queue.dequeue().unwrap();
-        dequeued.item.object().state.store(TAKEN, SeqCst);
+        take(&queue, &flavor).unwrap();
         flavor.grace_period();
     }
+    // Some that are not done, in batches that were.
+    objects.extend((0..100).map(|_| enqueue(&queue, &flavor, true)));
+    (0..1000).for_each(|_| {
+        take(&queue, &flavor);
+    });
+    objects.extend((0..100).map(|_| enqueue(&queue, &flavor, true)));
     drop(gate);
     queue.barrier();
     assert_eq!(queue.count(), 0);
@@ -165,26 +183,137 @@ fn no_memory_for_batches_and_trees() {
     watch.assert_content();
 }
 
-/// The last check before objects go: who says too early that a cookie is done is not believed.
+/// The last check before objects go: they are kept when their cookie turns out not to be done,
+/// whoever said it was.
 #[test]
 fn early_free_is_refused() {
     let _alone = alone();
     for linked in [true, false] {
         let (queue, flavor, watch) = queue(0);
-        fault::set_every(usize::from(linked));
-        let objects: Vec<_> = (0..100).map(|_| enqueue(&queue, &flavor, linked)).collect();
-        if linked {
-            fault::set_every(0);
-        }
-        // One lie each for what is filed; then the truth.
+        fault::set_every(usize::from(linked)); // lists, or else leaves, of 30 items
+        let mut objects: Vec<_> = (0..31).map(|_| enqueue(&queue, &flavor, linked)).collect();
+        flavor.step();
+        objects.extend((0..31).map(|_| enqueue(&queue, &flavor, linked)));
+        fault::set_every(0);
+        // At 4 the first cookie is done, and the reaper that comes for it asks for the second, too.
         flavor.lie(1);
-        let dequeued = queue.dequeue().unwrap(); // believes it: that is the caller's flavour
-        dequeued.item.object().state.store(TAKEN, SeqCst);
-        queue.barrier();
-        assert!(objects.iter().all(|object| object.is(PROCESSED) || object.is(TAKEN)));
-        assert_eq!(queue.count(), 0);
+        flavor.step();
+        flavor.step();
+        until(|| queue.stats().early == 1);
+        until(|| {
+            flavor.step();
+            queue.count() == 0
+        });
+        assert!(objects.iter().all(|object| object.is(PROCESSED)));
+        assert_eq!(queue.stats().early, 1);
         watch.assert_content();
     }
+}
+
+/// While a barrier waits, what it waits for is moved under a later cookie, for want of memory. It
+/// sees it through.
+#[test]
+fn barrier_follows_what_is_moved() {
+    let _alone = alone();
+    let (queue, flavor, watch) = queue(0);
+    (0..2000).for_each(|_| {
+        enqueue(&queue, &flavor, false);
+    }); // leaves for what follows
+    queue.barrier();
+    // Nobody but us; and three batches, so that the barrier files the last that has room in place.
+    flavor.set_deaf(true);
+    let mut objects = Vec::new();
+    for _ in 0..3 {
+        objects.extend((0..31).map(|_| enqueue(&queue, &flavor, true)));
+        take(&queue, &flavor); // files
+        flavor.grace_period();
+    }
+    let queue = Arc::new(queue);
+    flavor.on_wait({
+        let (queue, flavor) = (queue.clone(), flavor.clone());
+        move || {
+            (0..8).for_each(|_| flavor.step());
+            fault::set_every(1);
+            (0..31).for_each(|_| {
+                enqueue(&queue, &flavor, true);
+            });
+            take(&queue, &flavor);
+        }
+    });
+    queue.barrier();
+    assert!(objects.iter().all(|object| object.is(PROCESSED) || object.is(TAKEN)));
+    flavor.set_deaf(false);
+    watch.assert_content();
+    until(|| Arc::strong_count(&queue) == 1);
+}
+
+/// A barrier waits for an item that was left in an inbox, and that whoever took the inbox has not
+/// filed yet.
+#[test]
+fn barrier_waits_for_carriers() {
+    let _alone = alone();
+    let (queue, flavor, watch) = queue(0);
+    let queue = Arc::new(queue);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    (0..30).for_each(|_| {
+        enqueue(&queue, &flavor, false);
+    });
+    let last = Object::make();
+    retire(&flavor, last);
+    // The leaf is full: the next item closes it, with the shard locked. Meanwhile, another posts
+    // its item; and before that is filed, a barrier begins.
+    flavor.on_snapshot({
+        let (queue, flavor) = (queue.clone(), flavor.clone());
+        move || {
+            let posted = enqueue(&queue, &flavor, true);
+            flavor.on_snapshot(move || {
+                let (begin, begun) = std::sync::mpsc::channel();
+                let barrier = thread::spawn(move || {
+                    begin.send(()).unwrap();
+                    queue.barrier();
+                    assert!(posted.is(PROCESSED), "not filed yet");
+                });
+                begun.recv().unwrap();
+                // Enough for a barrier that does not wait.
+                (0..10_000).for_each(|_| thread::yield_now());
+                sender.send(barrier).unwrap();
+            });
+        }
+    });
+    // SAFETY: nobody reads it, and it stays for ever.
+    unsafe { queue.enqueue(Two::new(last, false)) };
+    receiver.recv().unwrap().join().unwrap();
+    assert_eq!(queue.stats().carried, 1);
+    watch.assert_content();
+}
+
+/// A headless item that finds the only shard locked gets a leaf of its own, without the lock.
+#[test]
+fn headless_finds_all_locked() {
+    let _alone = alone();
+    let (_two, flavor, watch) = queue(0);
+    pretend_cpus(1);
+    let check = Check { flavor: flavor.clone(), watch: watch.clone() };
+    let queue = Arc::new(Pending::new(flavor.clone(), check).unwrap());
+    (0..30).for_each(|_| {
+        enqueue(&queue, &flavor, false);
+    });
+    let last = Object::make();
+    retire(&flavor, last);
+    flavor.on_snapshot({
+        let (queue, flavor) = (queue.clone(), flavor.clone());
+        move || {
+            enqueue(&queue, &flavor, false);
+        }
+    });
+    // SAFETY: nobody reads it, and it stays for ever.
+    unsafe { queue.enqueue(Two::new(last, false)) };
+    assert_eq!((queue.count(), queue.stats().nodes, queue.stats().leaked), (32, 3, 0));
+    until(|| {
+        flavor.step();
+        watch.processed.load(SeqCst) == 32
+    });
+    watch.assert_content();
 }
 
 /// Everything that may wait refuses to where it would wait for itself.

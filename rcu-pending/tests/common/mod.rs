@@ -7,7 +7,7 @@ use rcu_core::{Cookie, Flavor, GpSeq};
 use rcu_pending::alloc::fault;
 use rcu_pending::{Item, Link, Process};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tests of one program share the fault hook and the pretended CPUs, so they take turns. Ends with
@@ -43,6 +43,20 @@ struct State {
     lies: AtomicUsize,
     /// What `in_section` says: 0 no, 1 yes, 2 cannot tell.
     section: AtomicU8,
+    /// Whether notifiers are not called for now.
+    deaf: AtomicBool,
+    /// Run once, at the start of the next `get_state`, or of the next wait.
+    on_snapshot: Mutex<Option<Hook>>,
+    on_wait: Mutex<Option<Hook>>,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+fn run(hook: &Mutex<Option<Hook>>) {
+    let hook = hook.lock().unwrap().take();
+    if let Some(hook) = hook {
+        hook();
+    }
 }
 
 impl Fake {
@@ -52,7 +66,24 @@ impl Fake {
             armed: Mutex::new(Vec::new()),
             lies: AtomicUsize::new(0),
             section: AtomicU8::new(0),
+            deaf: AtomicBool::new(false),
+            on_snapshot: Mutex::new(None),
+            on_wait: Mutex::new(None),
         }))
+    }
+
+    /// Whether notifiers are held back.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.0.deaf.store(deaf, SeqCst);
+        self.call_due();
+    }
+
+    pub fn on_snapshot(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.0.on_snapshot.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    pub fn on_wait(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.0.on_wait.lock().unwrap() = Some(Box::new(hook));
     }
 
     pub fn seq(&self) -> GpSeq {
@@ -80,6 +111,9 @@ impl Fake {
     }
 
     fn call_due(&self) {
+        if self.0.deaf.load(SeqCst) {
+            return;
+        }
         let now = self.seq();
         let due: Vec<_> = {
             let mut armed = self.0.armed.lock().unwrap();
@@ -121,6 +155,7 @@ unsafe impl Flavor for Fake {
     fn read_lock(&self) {}
 
     fn get_state(&self) -> Cookie<Self> {
+        run(&self.0.on_snapshot);
         fence(SeqCst);
         Cookie::from_seq(self.seq().snapshot())
     }
@@ -139,6 +174,7 @@ unsafe impl Flavor for Fake {
     }
 
     fn cond_synchronize(&self, cookie: Cookie<Self>) {
+        run(&self.0.on_wait);
         while !cookie.is_done_at(self.seq()) {
             self.step();
         }
@@ -179,14 +215,21 @@ pub struct Object {
 }
 
 impl Object {
-    /// A fresh one, for ever.
-    pub fn make() -> &'static Self {
-        Box::leak(Box::new(Self {
+    pub fn new() -> Self {
+        Self {
             link: Link::new(),
             state: AtomicU8::new(FRESH),
             needs: AtomicU64::new(0),
             value: AtomicU64::new(0),
-        }))
+        }
+    }
+
+    /// One that stays for ever, where leak checkers find it.
+    pub fn make() -> &'static Self {
+        static ALL: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());
+        let object: &'static Self = Box::leak(Box::new(Self::new()));
+        ALL.lock().unwrap().push(object);
+        object
     }
 
     pub fn is(&self, state: u8) -> bool {
