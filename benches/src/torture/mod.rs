@@ -3,7 +3,7 @@
 //!
 //! A writer replaces the one element that readers look at and sends the old ones through a pipe of
 //! grace periods ([`pool`]); readers look in sections of many lengths ([`reader`]); every kind of
-//! wait is used ([`waits`]). What must hold has a name ([`Check`]), and a failing run says which
+//! wait is used ([`waits`]). What must hold has a name ([`checks::Check`]), and a failing run says which
 //! did not. The broken flavours ([`busted`]) show that the checks can fail.
 
 mod busted;
