@@ -1,9 +1,10 @@
 //! [`Flavor`]: what every kind of RCU offers, so that generic code can take any.
 
 use std::ptr::NonNull;
+use std::time::Duration;
 
-use crate::Cookie;
 use crate::gp::Notifier;
+use crate::{Cookie, Wait};
 
 /// A kind of RCU: a handle through which sections are opened and grace periods are named, asked
 /// about and waited for.
@@ -87,6 +88,19 @@ pub unsafe trait Flavor: Clone + Send + Sync + 'static {
     /// ```
     fn start_poll(&self) -> Cookie<Self>;
 
+    /// As [`start_poll`](Flavor::start_poll), without regard to the interval: the background
+    /// threads run that grace period at once.
+    ///
+    /// ```
+    /// use rcu_core::{Flavor, Rcu, runtime};
+    /// runtime::start();
+    /// let cookie = Rcu.start_poll_expedited();
+    /// while !Rcu.poll(cookie) {
+    ///     std::thread::yield_now();
+    /// }
+    /// ```
+    fn start_poll_expedited(&self) -> Cookie<Self>;
+
     /// Whether the grace period that `cookie` names is over.
     ///
     /// Once this is true it is a full memory fence: what the ended sections did comes before what
@@ -127,6 +141,45 @@ pub unsafe trait Flavor: Clone + Send + Sync + 'static {
     /// Rcu.cond_synchronize(cookie); // returns at once
     /// ```
     fn cond_synchronize(&self, cookie: Cookie<Self>);
+
+    /// Waits until the grace period that `cookie` names is over, for `timeout` at most; says whether
+    /// it is.
+    ///
+    /// # Panics
+    ///
+    /// As [`cond_synchronize`](Flavor::cond_synchronize).
+    ///
+    /// ```
+    /// use rcu_core::{Flavor, Rcu};
+    /// use std::time::Duration;
+    /// let cookie = Rcu.get_state();
+    /// if !Rcu.wait_timeout(cookie, Duration::from_secs(60)) {
+    ///     eprintln!("a reader is stuck: {}", Rcu.stats());
+    /// }
+    /// ```
+    fn wait_timeout(&self, cookie: Cookie<Self>, timeout: Duration) -> bool;
+
+    /// A future that is ready once the grace period that `cookie` names is over.
+    ///
+    /// It needs no particular executor, and may be dropped at any time. Polling it panics where
+    /// [`cond_synchronize`](Flavor::cond_synchronize) does.
+    ///
+    /// ```
+    /// # fn block_on(future: impl Future<Output = ()>) {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     while future.as_mut().poll(&mut context).is_pending() { std::thread::yield_now() }
+    /// # }
+    /// use rcu_core::{Flavor, Rcu};
+    /// block_on(async {
+    ///     let cookie = Rcu.get_state();
+    ///     Rcu.wait(cookie).await;
+    ///     assert!(Rcu.poll(cookie));
+    /// });
+    /// ```
+    fn wait(&self, cookie: Cookie<Self>) -> Wait<Self> {
+        Wait::new(self.clone(), cookie)
+    }
 
     /// Waits for a grace period that begins after the call.
     ///

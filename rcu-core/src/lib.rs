@@ -11,9 +11,11 @@ mod rcu;
 pub mod runtime;
 mod seq;
 mod signals;
+mod wait;
 
 pub use asym::Strategy;
 pub use cookie::{ACTIVE_COOKIES, Cookie};
 pub use flavor::Flavor;
-pub use rcu::{Rcu, RcuGuard, StrategyFrozen};
+pub use rcu::{Rcu, RcuGuard, RcuStats, StrategyFrozen};
 pub use seq::{GpSeq, GpState, Word};
+pub use wait::Wait;

@@ -134,11 +134,11 @@ fn a_guard_leaked_by_a_thread_that_exits_stops_grace_periods() {
     in_child_process(name, &[], || {
         Rcu.synchronize();
         thread::spawn(|| mem::forget(Rcu.read_lock())).join().unwrap();
-        let started = Rcu.stats().started;
+        let started = Rcu.stats().grace_periods.started;
         let cookie = Rcu.get_state();
         thread::spawn(|| Rcu.synchronize_expedited());
         // The grace period begins, with the slot's thread long gone...
-        while Rcu.stats().started == started {
+        while Rcu.stats().grace_periods.started == started {
             thread::yield_now();
         }
         // ...and does not end, whatever other threads do, register and exit.

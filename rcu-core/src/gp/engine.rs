@@ -7,17 +7,18 @@
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use super::Notifier;
+use super::drive::{Paced, run_paced};
 use super::notifier::ArmedList;
-use super::pace::Patience;
+use super::stall::{Holder, StallWatch};
+use super::stats::EngineStats;
 use super::waiters::Waiters;
-use crate::runtime::{self, Next, Task};
+use crate::runtime::{self, Task};
 use crate::{GpSeq, GpState, asym};
 
 /// Where a domain's sequence starts: a few grace periods before it wraps, so that every run
@@ -42,6 +43,19 @@ pub unsafe trait ReaderSet: Send + Sync + 'static {
     /// Looks at the readers, going on from `cursor`, in the grace period whose scan shows
     /// `scanning` as its sequence. False if one of them still holds it up.
     fn quiescent(&self, cursor: &mut Self::Cursor, scanning: GpSeq) -> bool;
+
+    /// Asks the reader that `quiescent` stopped at to call [`Engine::reader_left`] when its section
+    /// ends. The driver runs another heavy barrier and looks again before it sleeps. A set of
+    /// readers that cannot do this is looked at from time to time.
+    fn watch(&self, cursor: &Self::Cursor) {
+        let _ = cursor;
+    }
+
+    /// Who it is that `quiescent` stopped at, for a report.
+    fn holder(&self, cursor: &Self::Cursor) -> Option<Holder> {
+        let _ = cursor;
+        None
+    }
 }
 
 /// The grace periods of one domain: sequence, requests, waiters and notifiers.
@@ -67,46 +81,42 @@ pub unsafe trait ReaderSet: Send + Sync + 'static {
 /// static ENGINE: Engine<Nobody> = Engine::new(Nobody);
 /// let cookie = ENGINE.snapshot();
 /// assert!(!ENGINE.poll(cookie));
-/// ENGINE.drive(cookie);
+/// ENGINE.drive(cookie, None);
 /// assert!(ENGINE.poll(cookie));
 /// ```
 pub struct Engine<R: ReaderSet> {
     /// Read by every reader, written a few times a grace period.
     seq: CachePadded<AtomicU64>,
     /// The furthest cookie that somebody has asked for.
-    requested: CachePadded<AtomicU64>,
+    pub(super) requested: CachePadded<AtomicU64>,
+    /// The furthest cookie that somebody has asked for at once.
+    pub(super) urgent: AtomicU64,
     /// Whether `task` is with the executor.
-    active: AtomicBool,
-    task: Task,
+    pub(super) active: AtomicBool,
+    pub(super) task: Task,
     /// Used by the task only; the lock is never contended.
-    paced: Mutex<Paced<R>>,
-    waiters: Waiters,
+    pub(super) paced: Mutex<Paced<R>>,
+    pub(super) waiters: Waiters,
     armed: ArmedList,
+    pub(super) stall: StallWatch,
     started: AtomicU64,
-    expedited: AtomicU64,
+    pub(super) expedited: AtomicU64,
     readers: R,
 }
 
-/// What the background driver remembers between two looks.
-struct Paced<R: ReaderSet> {
-    scan: Scan<R>,
-    patience: Patience,
-    last_start: Option<Instant>,
-}
-
 /// One driver's scan: which grace period it is of, and how far it has come.
-struct Scan<R: ReaderSet> {
-    of: GpSeq,
-    cursor: Option<R::Cursor>,
+pub(super) struct Scan<R: ReaderSet> {
+    pub(super) of: GpSeq,
+    pub(super) cursor: Option<R::Cursor>,
 }
 
 impl<R: ReaderSet> Scan<R> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { of: FIRST, cursor: None }
     }
 }
 
-enum Step {
+pub(super) enum Step {
     /// The sequence moved, by this driver or by another.
     Moved,
     /// This driver began a grace period.
@@ -115,32 +125,19 @@ enum Step {
     Blocked,
 }
 
-/// Counts of a domain; see [`Engine::stats`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineStats {
-    /// Where the sequence stands.
-    pub seq: GpSeq,
-    /// Grace periods begun so far.
-    pub started: u64,
-    /// How many of them were begun by a caller that did not wait for the interval.
-    pub expedited: u64,
-}
-
 impl<R: ReaderSet> Engine<R> {
     /// The engine of a domain with these readers.
     pub const fn new(readers: R) -> Self {
         Self {
             seq: CachePadded::new(AtomicU64::new(FIRST.get())),
             requested: CachePadded::new(AtomicU64::new(FIRST.get())),
+            urgent: AtomicU64::new(FIRST.get()),
             active: AtomicBool::new(false),
             task: Task::new(run_paced::<R>),
-            paced: Mutex::new(Paced {
-                scan: Scan::new(),
-                patience: Patience::new(),
-                last_start: None,
-            }),
+            paced: Mutex::new(Paced::new()),
             waiters: Waiters::new(),
             armed: ArmedList::new(),
+            stall: StallWatch::new(),
             started: AtomicU64::new(0),
             expedited: AtomicU64::new(0),
             readers,
@@ -189,85 +186,6 @@ impl<R: ReaderSet> Engine<R> {
         done
     }
 
-    /// Asks for the grace period that ends at `cookie`: the background driver will run it. A cookie
-    /// that this domain cannot have given out yet asks for the latest that it could.
-    pub fn request(&'static self, cookie: GpSeq) {
-        let latest = self.peek().snapshot();
-        let cookie = if latest.is_done(cookie) { cookie } else { latest };
-        let mut asked = GpSeq::new(self.requested.load(Ordering::Relaxed));
-        while !asked.is_done(cookie) {
-            // SeqCst, with the swap below: pairs with `retire_task`. Either it sees our request, or
-            // we see it gone and submit it anew.
-            match self.requested.compare_exchange_weak(
-                asked.get(),
-                cookie.get(),
-                Ordering::SeqCst,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(seen) => asked = GpSeq::new(seen),
-            }
-        }
-        if !self.active.swap(true, Ordering::SeqCst) {
-            // Made from the whole engine, so that `run_paced` may find its way back.
-            // SAFETY: a field of a valid engine.
-            let task =
-                unsafe { NonNull::new_unchecked(&raw mut (*NonNull::from(self).as_ptr()).task) };
-            // SAFETY: `self` is static, and `active` was false: the task's last run has decided to
-            // be done, or there was none.
-            unsafe { runtime::gp().submit(task) };
-        }
-    }
-
-    /// Waits until the grace period that ends at `cookie` is over. The background driver runs it;
-    /// without one the caller does.
-    ///
-    /// The caller must know that it is not inside a section of this domain.
-    ///
-    /// # Panics
-    ///
-    /// If this domain cannot have given out the cookie yet.
-    pub fn wait(&'static self, cookie: GpSeq) {
-        if self.poll(cookie) {
-            return;
-        }
-        assert!(
-            self.peek().snapshot().is_done(cookie),
-            "waited for a cookie of another domain: {cookie:?} is in the future of this one"
-        );
-        self.request(cookie);
-        if !runtime::start() {
-            self.drive(cookie);
-            runtime::help();
-            return;
-        }
-        while !self.poll(cookie) {
-            self.waiters.wait(None, || self.peek().is_done(cookie));
-        }
-    }
-
-    /// Runs grace periods on the calling thread, at once, until the one that ends at `cookie` is
-    /// over. Others may drive at the same time; they share the work.
-    ///
-    /// The caller must know that it is not inside a section of this domain.
-    pub fn drive(&self, cookie: GpSeq) {
-        let mut scan = Scan::new();
-        let mut patience = Patience::new();
-        while !self.poll(cookie) {
-            match self.step(&mut scan) {
-                Step::Moved => patience.renew(),
-                Step::Started => {
-                    self.expedited.fetch_add(1, Ordering::Relaxed);
-                }
-                Step::Blocked => {
-                    if let Some(pause) = patience.pause() {
-                        self.waiters.wait(Some(pause), || self.peek().is_done(cookie));
-                    }
-                }
-            }
-        }
-    }
-
     /// Arms `notifier`; see [`Flavor::notify`](crate::Flavor::notify).
     ///
     /// # Safety
@@ -285,17 +203,31 @@ impl<R: ReaderSet> Engine<R> {
         }
     }
 
-    /// Counts of this domain.
+    /// Counts of this domain, and who holds it up at this moment.
     pub fn stats(&self) -> EngineStats {
+        let seq = self.peek();
+        let mut cursor = R::Cursor::default();
+        let held_up = seq.state() == GpState::Scanning && !self.readers.quiescent(&mut cursor, seq);
         EngineStats {
-            seq: self.peek(),
+            seq,
             started: self.started.load(Ordering::Relaxed),
             expedited: self.expedited.load(Ordering::Relaxed),
+            waiting: self.waiters.count(),
+            requested: !seq.is_done(GpSeq::new(self.requested.load(Ordering::Relaxed))),
+            scanning_for: (seq.state() == GpState::Scanning).then(|| self.stall.age()),
+            holder: if held_up { self.readers.holder(&cursor) } else { None },
         }
     }
 
+    /// Called by a reader that was [watched](ReaderSet::watch) and whose section has ended: all
+    /// drivers look again.
+    pub fn reader_left(&'static self) {
+        self.waiters.wake();
+        runtime::gp().hurry(&self.task);
+    }
+
     /// Moves the grace period on by one step, starting one if there is none. Never blocks.
-    fn step(&self, scan: &mut Scan<R>) -> Step {
+    pub(super) fn step(&self, scan: &mut Scan<R>) -> Step {
         let seq = self.peek();
         match seq.state() {
             GpState::Idle => {
@@ -307,6 +239,7 @@ impl<R: ReaderSet> Engine<R> {
             GpState::Started => {
                 // Our own, whoever started it.
                 self.readers.heavy();
+                self.stall.begin();
                 self.advance(seq);
             }
             GpState::Scanning => {
@@ -343,61 +276,10 @@ impl<R: ReaderSet> Engine<R> {
         self.waiters.wake();
         self.armed.call_done(|| self.peek());
     }
-
-    /// The background driver: goes on for as long as something is asked for, never blocking.
-    fn run(&'static self, now: Instant) -> Next {
-        let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let seq = self.peek();
-            if seq.is_done(GpSeq::new(self.requested.load(Ordering::Relaxed))) {
-                if self.retire_task() {
-                    return Next::Done;
-                }
-                continue;
-            }
-            if seq.state() == GpState::Idle
-                && let Some(due) = paced.last_start.map(|last| last + runtime::gp_interval())
-                && now < due
-            {
-                return Next::At(due);
-            }
-            let Paced { scan, patience, last_start } = &mut *paced;
-            match self.step(scan) {
-                Step::Moved => patience.renew(),
-                Step::Started => *last_start = Some(now),
-                Step::Blocked => {
-                    if let Some(pause) = patience.pause() {
-                        return Next::At(now + pause);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lets the executor forget the task, unless somebody asked for more meanwhile.
-    fn retire_task(&self) -> bool {
-        self.active.swap(false, Ordering::SeqCst);
-        // SeqCst: pairs with `request`.
-        let asked = GpSeq::new(self.requested.load(Ordering::SeqCst));
-        self.peek().is_done(asked) || self.active.swap(true, Ordering::SeqCst)
-    }
 }
 
 impl<R: ReaderSet> fmt::Debug for Engine<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("stats", &self.stats()).finish_non_exhaustive()
     }
-}
-
-/// Runs the engine that `task` is part of.
-///
-/// # Safety
-///
-/// `task` points to the `task` field of a static `Engine<R>`, and was made from a pointer to the
-/// whole of it.
-unsafe fn run_paced<R: ReaderSet>(task: NonNull<Task>, now: Instant) -> Next {
-    let offset = std::mem::offset_of!(Engine<R>, task);
-    // SAFETY: by the contract the engine lies around the task and lives for ever.
-    let engine: &'static Engine<R> = unsafe { task.byte_sub(offset).cast().as_ref() };
-    engine.run(now)
 }

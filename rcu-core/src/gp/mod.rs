@@ -5,10 +5,15 @@
 //! `docs/internals.md` tells the protocol, `docs/memory-ordering.md` why it is right, and
 //! `rcubench model gp` checks it.
 
+mod drive;
 mod engine;
 mod notifier;
 mod pace;
+mod stall;
+mod stats;
 mod waiters;
 
-pub use engine::{Engine, EngineStats, ReaderSet};
+pub use engine::{Engine, ReaderSet};
 pub use notifier::Notifier;
+pub use stall::{Holder, StallReport, set_stall_hook, set_stall_timeout};
+pub use stats::EngineStats;

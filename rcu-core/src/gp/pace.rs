@@ -14,7 +14,8 @@ impl Patience {
     /// Looks made at full speed before the first sleep.
     const SPINS: u32 = 200;
     const FIRST_SLEEP: Duration = Duration::from_micros(20);
-    const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+    /// A reader that leaves wakes us; this is for those that cannot, and for reports of stalls.
+    const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
     pub(super) const fn new() -> Self {
         Self { looks: 0 }
@@ -28,7 +29,7 @@ impl Patience {
             hint::spin_loop();
             return None;
         }
-        let doublings = (look - Self::SPINS).min(8);
+        let doublings = (look - Self::SPINS).min(13);
         Some((Self::FIRST_SLEEP * (1 << doublings)).min(Self::LONGEST_SLEEP))
     }
 

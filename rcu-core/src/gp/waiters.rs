@@ -20,8 +20,8 @@ impl Waiters {
     }
 
     /// Sleeps until the next wake-up, `timeout` at most, unless `done()` holds. One look, one
-    /// sleep: the caller loops.
-    pub(super) fn wait(&self, timeout: Option<Duration>, done: impl Fn() -> bool) {
+    /// sleep: the caller loops. A wake-up that comes while `done` looks is not missed.
+    pub(super) fn wait(&self, timeout: Option<Duration>, done: impl FnOnce() -> bool) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         let event = self.event.load(Ordering::Acquire);
         // Pairs with the fence in `wake`: either they see us announced, or we see their sequence.
@@ -30,6 +30,11 @@ impl Waiters {
             futex::wait(&self.event, event, timeout);
         }
         self.sleepers.fetch_sub(1, Ordering::Release);
+    }
+
+    /// How many threads sleep, or are about to.
+    pub(super) fn count(&self) -> u32 {
+        self.sleepers.load(Ordering::Relaxed)
     }
 
     /// Wakes all sleepers. The caller has changed what `done()` looks at, and has run a full fence

@@ -33,9 +33,11 @@ pub struct RcuGuard {
 
 impl RcuGuard {
     #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(super) fn enter() -> Self {
         match thread::fast_slot() {
             Some(slot) => {
+                slot.note_place();
                 slot.enter(|| ENGINE.stamp());
                 // Pairs with the heavy barrier: a section whose store a scan does not see has its
                 // loads after that barrier.
@@ -48,8 +50,10 @@ impl RcuGuard {
 
     /// The first section of a thread, and every section of the `Fence` strategy.
     #[inline(never)]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn enter_slowly() -> Self {
         let slot = thread::register();
+        slot.note_place();
         slot.enter(|| ENGINE.stamp());
         match ENGINE.readers().choice().strategy {
             Strategy::Membarrier => asym::light(),

@@ -6,17 +6,20 @@
 mod guard;
 mod registry;
 mod slot;
+mod stats;
 mod thread;
 
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use crate::asym::{self, Strategy};
-use crate::gp::{Engine, EngineStats, Notifier};
+use crate::gp::{Engine, Notifier};
 use crate::{Cookie, Flavor, runtime};
 
 pub use guard::RcuGuard;
 use registry::Registry;
 pub use registry::StrategyFrozen;
+pub use stats::RcuStats;
 
 static ENGINE: Engine<Registry> = Engine::new(Registry::new());
 
@@ -92,16 +95,22 @@ impl Rcu {
         asym::heavy(self.strategy());
     }
 
-    /// Counts of grace periods.
+    /// What there is to know: strategy, sequence, who waits, who holds grace periods up.
     ///
     /// ```
     /// use rcu_core::{Flavor, Rcu};
-    /// let before = Rcu.stats().started;
+    /// let before = Rcu.stats().grace_periods.started;
     /// Rcu.synchronize_expedited();
-    /// assert!(Rcu.stats().started > before);
+    /// assert!(Rcu.stats().grace_periods.started > before);
+    /// println!("{}", Rcu.stats());
     /// ```
-    pub fn stats(&self) -> EngineStats {
-        ENGINE.stats()
+    pub fn stats(&self) -> RcuStats {
+        RcuStats {
+            strategy: self.strategy(),
+            reason: self.strategy_reason(),
+            threads: ENGINE.readers().threads(),
+            grace_periods: ENGINE.stats(),
+        }
     }
 
     /// Panics where waiting could never end.
@@ -126,6 +135,7 @@ unsafe impl Flavor for Rcu {
     type Guard<'a> = RcuGuard;
 
     #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn read_lock(&self) -> RcuGuard {
         RcuGuard::enter()
     }
@@ -138,6 +148,12 @@ unsafe impl Flavor for Rcu {
     fn start_poll(&self) -> Cookie<Self> {
         let cookie = self.get_state();
         ENGINE.request(cookie.seq());
+        cookie
+    }
+
+    fn start_poll_expedited(&self) -> Cookie<Self> {
+        let cookie = self.get_state();
+        ENGINE.request_expedited(cookie.seq());
         cookie
     }
 
@@ -164,20 +180,27 @@ unsafe impl Flavor for Rcu {
     fn cond_synchronize(&self, cookie: Cookie<Self>) {
         self.may_wait();
         if !self.poll(cookie) {
-            ENGINE.wait(cookie.seq());
+            ENGINE.wait(cookie.seq(), None);
         }
+    }
+
+    #[track_caller]
+    fn wait_timeout(&self, cookie: Cookie<Self>, timeout: Duration) -> bool {
+        self.may_wait();
+        // A deadline beyond what the clock can say is none.
+        self.poll(cookie) || ENGINE.wait(cookie.seq(), Instant::now().checked_add(timeout))
     }
 
     #[track_caller]
     fn synchronize(&self) {
         self.may_wait();
-        ENGINE.wait(ENGINE.snapshot());
+        ENGINE.wait(ENGINE.snapshot(), None);
     }
 
     #[track_caller]
     fn synchronize_expedited(&self) {
         self.may_wait();
-        ENGINE.drive(ENGINE.snapshot());
+        ENGINE.drive(ENGINE.snapshot(), None);
     }
 
     #[inline]

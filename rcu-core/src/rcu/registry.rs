@@ -11,9 +11,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::slot::Slot;
+use super::slot::{NOBODY, Slot};
 use crate::asym::{self, Choice, Strategy};
-use crate::gp::ReaderSet;
+use crate::gp::{Holder, ReaderSet};
 use crate::signals::without_signals;
 use crate::{GpSeq, pages};
 
@@ -77,14 +77,28 @@ impl Registry {
         // SAFETY: not null, and slots live for ever.
         let slot = unsafe { &*free.0 };
         free.0 = slot.next_free.load(Ordering::Relaxed);
+        slot.give_to(gettid());
         slot
     }
 
     /// Takes back the slot of a thread that exits. It is idle. The caller has blocked signals.
     pub(super) fn put_slot(&self, slot: &'static Slot) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.give_to(NOBODY);
         slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
         free.0 = slot;
+    }
+
+    /// How many threads have a slot.
+    pub(super) fn threads(&self) -> usize {
+        let mut threads = 0;
+        let mut at: *const Slot = self.head.load(Ordering::Acquire);
+        // SAFETY: null or a slot, and slots live for ever.
+        while let Some(slot) = unsafe { at.as_ref() } {
+            threads += usize::from(slot.owner() > NOBODY);
+            at = slot.next_in_registry.load(Ordering::Relaxed);
+        }
+        threads
     }
 
     /// Makes a page of slots and publishes them to scans.
@@ -94,6 +108,9 @@ impl Registry {
             // SAFETY: within the chunk, which is zeroed: an idle slot with null links; and mapped
             // for ever.
             let slot = unsafe { &*chunk.add(i) };
+            if self.choice().strategy == Strategy::Fence {
+                slot.set_fenced();
+            }
             slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
             free.0 = slot;
             // Only this thread pushes: it holds the lock.
@@ -103,6 +120,12 @@ impl Registry {
             self.head.store(ptr::from_ref(slot).cast_mut(), Ordering::Release);
         }
     }
+}
+
+/// The system's number of the calling thread.
+pub(super) fn gettid() -> i32 {
+    // SAFETY: takes nothing and touches nothing of ours.
+    unsafe { libc::gettid() }
 }
 
 /// How far a scan has come.
@@ -118,6 +141,17 @@ enum At {
 
 // SAFETY: slots are shared by all threads and never unmapped.
 unsafe impl Send for Cursor {}
+
+impl Cursor {
+    /// The slot that holds the scan up.
+    fn stopped_at(&self) -> Option<&'static Slot> {
+        match self.at {
+            At::Start => None,
+            // SAFETY: null or a slot, and slots live for ever.
+            At::Slot(slot) => unsafe { slot.as_ref() },
+        }
+    }
+}
 
 impl Default for Cursor {
     fn default() -> Self {
@@ -149,6 +183,16 @@ unsafe impl ReaderSet for Registry {
         }
         cursor.at = At::Slot(at);
         at.is_null()
+    }
+
+    fn watch(&self, cursor: &Cursor) {
+        if let Some(slot) = cursor.stopped_at() {
+            slot.watch();
+        }
+    }
+
+    fn holder(&self, cursor: &Cursor) -> Option<Holder> {
+        cursor.stopped_at().map(Slot::holder)
     }
 }
 

@@ -2,14 +2,27 @@
 
 use std::io::Write;
 use std::process;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+#[cfg(debug_assertions)]
+use std::{panic::Location, ptr};
 
-use crate::GpSeq;
+use crate::gp::Holder;
+use crate::{GpSeq, asym};
 
 /// The low bits of a slot's word: how many sections are open, nested.
 const NESTING: u64 = 0xffff;
 /// What is left above them: the low 48 bits of the sequence when the outermost section began.
 const STAMP_SHIFT: u32 = 16;
+
+/// The strategy is `Fence`. Set before the slot is published, then constant.
+const FENCED: u32 = 1;
+/// A driver sleeps until the section ends.
+const WATCHED: u32 = 2;
+
+/// A slot without a thread.
+pub(super) const NOBODY: i32 = 0;
+/// A slot whose thread has exited and left a section open.
+pub(super) const EXITED: i32 = -1;
 
 /// One thread's slot. On two cache lines of its own, so that its stores disturb nobody even where
 /// lines are fetched in pairs. Never unmapped: a guard may outlive its thread's registration.
@@ -18,6 +31,13 @@ pub(super) struct Slot {
     /// `stamp << 16 | nesting`. Written by the owning thread (and its signal handlers) only, and
     /// read by scans.
     word: AtomicU64,
+    /// `FENCED` and `WATCHED`: what the end of a section has to look at, in one load.
+    flags: AtomicU32,
+    /// The system's number of the owning thread; `NOBODY`, or `EXITED` if it left a section open.
+    owner: AtomicI32,
+    /// Where the outermost section was opened.
+    #[cfg(debug_assertions)]
+    opened_at: AtomicPtr<Location<'static>>,
     /// The next slot of the registry; set before this one is published, then constant.
     pub(super) next_in_registry: AtomicPtr<Slot>,
     /// The next slot that has no thread; protected by the registry's lock.
@@ -51,6 +71,68 @@ impl Slot {
         // Release: pairs with the scan's Acquire; what the section read and did comes before the
         // end of the grace period.
         self.word.store(word - 1, Ordering::Release);
+        // Pairs with the heavy barrier between `watch` and the scan that follows it: either that
+        // scan sees the section's end, or we see the flag.
+        asym::light();
+        if self.flags.load(Ordering::Relaxed) != 0 {
+            self.left();
+        }
+    }
+
+    /// The rest of a section's end, where there is more to it.
+    #[cold]
+    #[inline(never)]
+    fn left(&self) {
+        if self.flags.load(Ordering::Relaxed) & FENCED != 0 {
+            // In place of the light barrier above.
+            asym::full();
+        }
+        if self.flags.load(Ordering::Relaxed) & WATCHED != 0
+            && self.flags.fetch_and(!WATCHED, Ordering::AcqRel) & WATCHED != 0
+        {
+            super::ENGINE.reader_left();
+        }
+    }
+
+    /// Makes the slot that of a thread.
+    pub(super) fn give_to(&self, owner: i32) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Says, before the slot is published, that its sections fence.
+    pub(super) fn set_fenced(&self) {
+        self.flags.store(FENCED, Ordering::Relaxed);
+    }
+
+    /// The system's number of the owning thread, or `NOBODY`, or `EXITED`.
+    pub(super) fn owner(&self) -> i32 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a call of [`Engine::reader_left`](crate::gp::Engine::reader_left) when the section
+    /// ends. A heavy barrier and another look must follow.
+    pub(super) fn watch(&self) {
+        self.flags.fetch_or(WATCHED, Ordering::AcqRel);
+    }
+
+    /// Who to name in a report.
+    pub(super) fn holder(&self) -> Holder {
+        #[cfg(debug_assertions)]
+        // SAFETY: null, or from a `&'static Location`.
+        let opened_at = unsafe { self.opened_at.load(Ordering::Relaxed).as_ref() };
+        #[cfg(not(debug_assertions))]
+        let opened_at = None;
+        Holder::new(Some(self.owner()).filter(|&owner| owner > NOBODY), opened_at)
+    }
+
+    /// Notes where the outermost section is opened.
+    #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(super) fn note_place(&self) {
+        #[cfg(debug_assertions)]
+        if !self.occupied() {
+            self.opened_at.store(ptr::from_ref(Location::caller()).cast_mut(), Ordering::Relaxed);
+        }
     }
 
     /// Whether the owning thread has a section open. For that thread.
@@ -83,6 +165,10 @@ mod tests {
     fn slot() -> Slot {
         Slot {
             word: AtomicU64::new(0),
+            flags: AtomicU32::new(0),
+            owner: AtomicI32::new(NOBODY),
+            #[cfg(debug_assertions)]
+            opened_at: AtomicPtr::default(),
             next_in_registry: AtomicPtr::default(),
             next_free: AtomicPtr::default(),
         }

@@ -5,7 +5,7 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use super::ENGINE;
-use super::slot::Slot;
+use super::slot::{EXITED, Slot};
 use crate::asym::Strategy;
 use crate::signals::without_signals;
 
@@ -93,6 +93,7 @@ extern "C" fn thread_exit(value: *mut libc::c_void) {
         // Another destructor may still drop the guard: ask to be called again, which the C library
         // does a few times. A guard that nobody drops keeps the slot occupied for ever: what safe
         // code borrowed through it may be borrowed for ever.
+        slot.give_to(EXITED);
         call_at_exit(slot);
         return;
     }

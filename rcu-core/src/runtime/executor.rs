@@ -3,29 +3,31 @@
 
 use std::fmt;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::task::{Next, Task};
 use super::{aborting, callback_scope};
 use crate::{asym, futex};
 
-const AWAKE: u32 = 0;
-const ASLEEP: u32 = 1;
-
-/// Runs [`Task`]s on one background thread; see [`gp`](super::gp) and [`reclaim`](super::reclaim).
+/// Runs [`Task`]s on background threads; see [`gp`](super::gp) and [`reclaim`](super::reclaim).
 pub struct Executor {
-    /// Submitted tasks: pushed by anybody, taken whole by the driver.
+    /// Submitted tasks: pushed by anybody, taken whole by a driver.
     inbox: AtomicPtr<Task>,
-    /// `ASLEEP` while its thread sleeps, or is about to.
-    state: AtomicU32,
-    /// The tasks in hand. Whoever holds the lock drives the executor.
+    /// Whether a task in hand is hurried.
+    hurry: AtomicBool,
+    /// Threads that sleep, or are about to.
+    sleepers: AtomicU32,
+    /// Changes when a sleeper is to wake; what they sleep on.
+    event: AtomicU32,
+    /// The tasks in hand. Held to put and take them, never while one runs.
     hand: Mutex<Hand>,
 }
 
-/// The tasks an executor has taken from its inbox, linked through their own nodes.
-struct Hand(*mut Task);
+/// The tasks an executor has taken from its inbox and that do not run now, linked through their own
+/// nodes.
+pub(super) struct Hand(*mut Task);
 
 // SAFETY: tasks may be run by any thread; the list is used under its lock only.
 unsafe impl Send for Hand {}
@@ -34,7 +36,9 @@ impl Executor {
     pub(super) const fn new() -> Self {
         Self {
             inbox: AtomicPtr::new(ptr::null_mut()),
-            state: AtomicU32::new(AWAKE),
+            hurry: AtomicBool::new(false),
+            sleepers: AtomicU32::new(0),
+            event: AtomicU32::new(0),
             hand: Mutex::new(Hand(ptr::null_mut())),
         }
     }
@@ -42,8 +46,9 @@ impl Executor {
     /// Hands over a task, to be run at once and then again as it asks. Lock-free; never blocks and
     /// needs no memory. Without background threads the task waits for a thread that waits.
     ///
-    /// A run must not panic (the process is aborted), nor wait for a grace period. On [`gp`](super::gp) it must be short and must not block or run
-    /// anybody's callbacks either: every domain's grace periods share that thread.
+    /// A run must not panic (the process is aborted), nor wait for a grace period. On
+    /// [`gp`](super::gp) it must be short and must not block or run anybody's callbacks either:
+    /// every domain's grace periods share that thread.
     ///
     /// ```
     /// use rcu_core::runtime::{self, Next, Task};
@@ -90,98 +95,140 @@ impl Executor {
         self.wake();
     }
 
-    /// Wakes the thread if it sleeps. What it is to see must have been written before.
+    /// Has `task` run soon, if it is in hand and waits for its time. Otherwise its next wait is
+    /// cut short.
+    pub(crate) fn hurry(&self, task: &Task) {
+        // Release, twice: pairs with the Acquire in `take_due`.
+        task.hurried.store(true, Ordering::Release);
+        self.hurry.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Wakes a thread if one sleeps. What it is to see must have been written before.
     fn wake(&self) {
-        // Pairs with the fence in `sleep`: either the sleeper sees the inbox, or we see it asleep.
+        // Pairs with the fence in `sleep`: either the sleeper sees what is there, or we see it.
         asym::full();
-        if self.state.load(Ordering::Relaxed) == ASLEEP
-            && self.state.swap(AWAKE, Ordering::Relaxed) == ASLEEP
-        {
-            futex::wake(&self.state, 1);
+        if self.sleepers.load(Ordering::Relaxed) != 0 {
+            self.event.fetch_add(1, Ordering::Release);
+            futex::wake(&self.event, 1);
         }
     }
 
-    /// Runs forever: the body of a background thread.
+    /// Runs for ever: the body of a background thread.
     pub(super) fn run(&'static self) -> ! {
         loop {
-            let due = self.turn(self.hand.lock().unwrap_or_else(PoisonError::into_inner));
+            let due = self.turn();
             self.sleep(due);
         }
     }
 
-    /// Runs what is due, for a thread that waits while there are no background threads. Does
-    /// nothing if another thread is at it.
-    pub(super) fn help(&'static self) {
-        match self.hand.try_lock() {
-            Ok(hand) => drop(self.turn(hand)),
-            Err(TryLockError::Poisoned(poisoned)) => drop(self.turn(poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => {}
-        }
-    }
-
-    /// One pass over the tasks: runs those that are due. Returns when the next one is.
-    fn turn(&self, mut hand: MutexGuard<'_, Hand>) -> Option<Instant> {
+    /// Runs what is due. Returns when the next task in hand is. Any number of threads may be at it.
+    pub(super) fn turn(&self) -> Option<Instant> {
         let now = Instant::now();
         // A task that waited for a grace period would wait for this thread.
         let _scope = callback_scope();
-        // Acquire: pairs with the Release of `submit`.
-        let mut list = self.inbox.swap(ptr::null_mut(), Ordering::Acquire);
-        while let Some(task) = NonNull::new(list) {
-            // SAFETY: taken from the inbox by us alone; valid until it is done.
-            unsafe {
-                let node = task.as_ref();
-                list = *node.next.get();
-                *node.due.get() = None;
-                *node.next.get() = hand.0;
-            }
-            hand.0 = task.as_ptr();
-        }
-
-        let mut earliest: Option<Instant> = None;
-        let mut rest = std::mem::replace(&mut hand.0, ptr::null_mut());
-        while let Some(task) = NonNull::new(rest) {
-            // SAFETY: in hand, so valid and ours.
-            let (due, run) = unsafe {
-                let node = task.as_ref();
-                rest = *node.next.get();
-                (*node.due.get(), node.run)
+        loop {
+            let mut hand = self.lock_hand();
+            hand.accept(&self.inbox);
+            let (task, run) = match hand.take_due(now, self.hurry.swap(false, Ordering::Acquire)) {
+                Ok(task) => task,
+                Err(earliest) => return earliest,
             };
-            let at = match due {
-                Some(at) if at > now => at,
-                // SAFETY: off every list, and the contract of `submit`. When it is done it may be
-                // gone: it is not touched again.
-                _ => match aborting("a task", || unsafe { run(task, now) }) {
-                    Next::Done => continue,
-                    Next::At(at) => at,
+            // The flag was for every hurried task, and this is one of maybe several.
+            self.hurry.store(true, Ordering::Relaxed);
+            drop(hand);
+            // SAFETY: off every list, and the contract of `submit`. When it is done it may be
+            // gone: it is not touched again.
+            match aborting("a task", || unsafe { run(task, now) }) {
+                Next::Done => {}
+                // SAFETY: not done, so still valid and ours.
+                Next::At(at) => unsafe {
+                    if task.as_ref().hurried.load(Ordering::Relaxed) {
+                        self.hurry.store(true, Ordering::Relaxed);
+                    }
+                    self.lock_hand().put(task, Some(at));
                 },
-            };
-            // SAFETY: not done, so still valid and ours.
-            unsafe {
-                let node = task.as_ref();
-                *node.due.get() = Some(at);
-                *node.next.get() = hand.0;
             }
-            hand.0 = task.as_ptr();
-            earliest = Some(earliest.map_or(at, |e| e.min(at)));
         }
-        earliest
     }
 
-    /// Sleeps until `due`, or for ever, unless somebody has submitted something.
+    fn lock_hand(&self) -> MutexGuard<'_, Hand> {
+        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until `due`, or for ever, unless there is something to do.
     fn sleep(&self, due: Option<Instant>) {
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
             Some(left) if left.is_zero() => return,
             timeout => timeout,
         };
-        self.state.store(ASLEEP, Ordering::Relaxed);
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        let event = self.event.load(Ordering::Acquire);
         // Pairs with the fence in `wake`.
         asym::full();
-        if self.inbox.load(Ordering::Relaxed).is_null() {
-            futex::wait(&self.state, ASLEEP, timeout);
+        if self.inbox.load(Ordering::Relaxed).is_null() && !self.hurry.load(Ordering::Relaxed) {
+            futex::wait(&self.event, event, timeout);
         }
-        self.state.store(AWAKE, Ordering::Relaxed);
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+impl Hand {
+    /// Takes over what was submitted, to be run at once.
+    fn accept(&mut self, inbox: &AtomicPtr<Task>) {
+        // Acquire: pairs with the Release of `submit`.
+        let mut list = inbox.swap(ptr::null_mut(), Ordering::Acquire);
+        while let Some(task) = NonNull::new(list) {
+            // SAFETY: taken from the inbox by us alone; valid until it is done.
+            unsafe {
+                list = *task.as_ref().next.get();
+                self.put(task, None);
+            }
+        }
+    }
+
+    /// Adds a task that is due then, or at once.
+    ///
+    /// # Safety
+    ///
+    /// The task is valid and on no list, and the caller holds it.
+    unsafe fn put(&mut self, task: NonNull<Task>, due: Option<Instant>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *task.as_ref().due.get() = due;
+            *task.as_ref().next.get() = self.0;
+        }
+        self.0 = task.as_ptr();
+    }
+
+    /// Takes out a task that is due, or hurried; or says when the first is due.
+    fn take_due(&mut self, now: Instant, hurry: bool) -> Result<DueTask, Option<Instant>> {
+        let mut earliest: Option<Instant> = None;
+        let mut link: *mut *mut Task = &raw mut self.0;
+        // SAFETY: tasks in hand are valid, and ours by the lock; `link` is the head or the link of
+        // one of them.
+        unsafe {
+            while let Some(task) = NonNull::new(*link) {
+                let node = task.as_ref();
+                let hurried = hurry && node.hurried.swap(false, Ordering::Acquire);
+                match *node.due.get() {
+                    Some(at) if at > now && !hurried => {
+                        earliest = Some(earliest.map_or(at, |e| e.min(at)));
+                        link = node.next.get();
+                    }
+                    _ => {
+                        *link = *node.next.get();
+                        return Ok((task, node.run));
+                    }
+                }
+            }
+        }
+        Err(earliest)
+    }
+}
+
+/// A task taken out of hand, and what runs it.
+type DueTask = (NonNull<Task>, unsafe fn(NonNull<Task>, Instant) -> Next);
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

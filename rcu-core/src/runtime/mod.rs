@@ -70,8 +70,8 @@ pub fn start() -> bool {
 
 /// Does the background threads' work once, for a caller that waits while there are none.
 pub(crate) fn help() {
-    GP.help();
-    RECLAIM.help();
+    GP.turn();
+    RECLAIM.turn();
 }
 
 /// Starts a thread that blocks all signals: handlers run on the threads of those who set them.

@@ -3,6 +3,7 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What a run of a [`Task`] asks for.
@@ -29,6 +30,8 @@ pub struct Task {
     pub(super) next: UnsafeCell<*mut Task>,
     /// When to run; belongs to the executor while it holds the task.
     pub(super) due: UnsafeCell<Option<Instant>>,
+    /// Whether somebody wants it run before it is due.
+    pub(super) hurried: AtomicBool,
     pub(super) run: unsafe fn(NonNull<Task>, Instant) -> Next,
 }
 
@@ -42,7 +45,12 @@ impl Task {
     /// A task that `run` carries out: it is given the task itself, whose address says whose it is,
     /// and the time.
     pub const fn new(run: unsafe fn(NonNull<Task>, Instant) -> Next) -> Self {
-        Self { next: UnsafeCell::new(ptr::null_mut()), due: UnsafeCell::new(None), run }
+        Self {
+            next: UnsafeCell::new(ptr::null_mut()),
+            due: UnsafeCell::new(None),
+            hurried: AtomicBool::new(false),
+            run,
+        }
     }
 }
 
