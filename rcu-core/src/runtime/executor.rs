@@ -117,17 +117,23 @@ impl Executor {
     /// Runs for ever: the body of a background thread.
     pub(super) fn run(&'static self) -> ! {
         loop {
-            let due = self.turn();
+            let due = self.turn(None);
             self.sleep(due);
         }
     }
 
-    /// Runs what is due. Returns when the next task in hand is. Any number of threads may be at it.
-    pub(super) fn turn(&self) -> Option<Instant> {
+    /// Runs what is due, until `end`. Returns when the next task in hand is. Any number of threads
+    /// may be at it.
+    pub(super) fn turn(&self, end: Option<Instant>) -> Option<Instant> {
         let now = Instant::now();
+        let mut ran = false;
         // A task that waited for a grace period would wait for this thread.
         let _scope = callback_scope();
         loop {
+            if ran && end.is_some_and(|end| Instant::now() >= end) {
+                return Some(now);
+            }
+            ran = true;
             let mut hand = self.lock_hand();
             hand.accept(&self.inbox);
             let (task, run) = match hand.take_due(now, self.hurry.swap(false, Ordering::Acquire)) {

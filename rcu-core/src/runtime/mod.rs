@@ -1,28 +1,32 @@
-//! The background threads: one that runs grace periods, one that runs what waited for them.
+//! Who does the work that nobody waits for: background threads, those who wait, or the embedder.
 //!
-//! `rcu-gp` drives every domain's grace periods and every timer, and never waits inside one.
-//! `rcu-reclaim` runs callbacks and frees. They start together, when something is made that needs
-//! them or on the first call that waits, or explicitly by [`start`]; never from a section,
-//! from [`get_state`](crate::Flavor::get_state), [`start_poll`](crate::Flavor::start_poll) or an
-//! enqueue. Both block all signals. While nothing is pending they sleep without waking.
+//! In the [mode](Mode) `Threads`, one thread, `rcu-gp`, drives every domain's grace periods and every
+//! timer, and never waits inside one; others, `rcu-reclaim`, run callbacks and free. They start
+//! together, when something is made that needs them or on the first call that waits, or explicitly
+//! by [`start`]; never from a section, from [`get_state`](crate::Flavor::get_state),
+//! [`start_poll`](crate::Flavor::start_poll) or an enqueue. They block all signals. While nothing is
+//! pending they sleep without waking.
 //!
-//! If no thread can be had nothing is lost: whoever waits does the work.
+//! In the mode `Callers`, and also if no thread can be had, whoever waits does the work: nothing is
+//! lost, but nothing happens either while nobody waits. In the mode `External` the embedder calls
+//! [`drive`] besides.
 
+mod config;
 mod executor;
 mod fatal;
+mod scope;
 mod task;
+mod threads;
 
-use std::cell::Cell;
-use std::marker::PhantomData;
-use std::sync::OnceLock;
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::signals::without_signals;
-
+pub use config::{AlreadyStarted, Config, Mode, configure};
 pub use executor::Executor;
 pub(crate) use fatal::aborting;
+pub use scope::{CallbackScope, callback_scope, in_callback};
 pub use task::{Next, Task};
+pub use threads::start;
 
 static GP: Executor = Executor::new();
 static RECLAIM: Executor = Executor::new();
@@ -45,85 +49,53 @@ pub fn reclaim() -> &'static Executor {
     &RECLAIM
 }
 
+/// Nanoseconds.
+static GP_INTERVAL: AtomicU64 = AtomicU64::new(1_000_000);
+
 /// The least time between the starts of two grace periods that nobody expedites, and the longest
-/// that a queue holds on to an object before it asks for a grace period.
+/// that a queue holds on to an object before it asks for a grace period: 1 ms unless set.
 ///
 /// ```
 /// assert_eq!(rcu_core::runtime::gp_interval().as_millis(), 1);
 /// ```
-pub const fn gp_interval() -> Duration {
-    Duration::from_millis(1)
+pub fn gp_interval() -> Duration {
+    Duration::from_nanos(GP_INTERVAL.load(Ordering::Relaxed))
 }
 
-/// Starts the background threads if they do not run yet, and says whether they run.
-///
-/// False means that the system gave us no thread, or not both; the calls that wait then do the work
-/// themselves. It is not tried again.
+/// Sets the [`gp_interval`], from now on. Shorter frees sooner; longer frees in larger batches and
+/// interrupts other CPUs less often.
 ///
 /// ```
-/// assert!(rcu_core::runtime::start());
+/// use std::time::Duration;
+/// rcu_core::runtime::set_gp_interval(Duration::from_millis(5));
+/// # rcu_core::runtime::set_gp_interval(Duration::from_millis(1));
 /// ```
-pub fn start() -> bool {
-    static RUNNING: OnceLock<bool> = OnceLock::new();
-    *RUNNING.get_or_init(|| spawn("rcu-reclaim", &RECLAIM) && spawn("rcu-gp", &GP))
+pub fn set_gp_interval(interval: Duration) {
+    let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    GP_INTERVAL.store(nanos, Ordering::Relaxed);
+}
+
+/// Does what is due, for `budget` at most (a piece of work that has begun is finished); says when
+/// something is due next, `None` if nothing is pending.
+///
+/// For the mode [`External`](Mode::External): call it when something was enqueued or asked for, and
+/// when it said. It may be called from any thread, in any mode, outside sections.
+///
+/// ```
+/// use rcu_core::{Flavor, Rcu, runtime};
+/// use std::time::Duration;
+/// let cookie = Rcu.start_poll();
+/// while !Rcu.poll(cookie) {
+///     runtime::drive(Duration::from_millis(10));
+/// }
+/// ```
+pub fn drive(budget: Duration) -> Option<Instant> {
+    let end = Instant::now().checked_add(budget);
+    [GP.turn(end), RECLAIM.turn(end)].into_iter().flatten().min()
 }
 
 /// Does the background threads' work once, for a caller that waits while there are none.
 pub(crate) fn help() {
-    GP.turn();
-    RECLAIM.turn();
-}
-
-/// Starts a thread that blocks all signals: handlers run on the threads of those who set them.
-fn spawn(name: &str, executor: &'static Executor) -> bool {
-    // A new thread inherits the mask of its maker.
-    without_signals(|| {
-        thread::Builder::new().name(name.into()).spawn(move || executor.run()).is_ok()
-    })
-}
-
-thread_local! {
-    static CALLBACKS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Marks the calling thread as running callbacks until it is dropped; see [`callback_scope`].
-///
-/// ```
-/// let scope = rcu_core::runtime::callback_scope();
-/// drop(scope);
-/// ```
-#[derive(Debug)]
-pub struct CallbackScope {
-    /// The mark is the thread's.
-    not_send: PhantomData<*mut ()>,
-}
-
-/// Marks the calling thread as running callbacks: calls that wait for a grace period panic there,
-/// because the callbacks behind this one may be what they wait for.
-///
-/// ```
-/// use rcu_core::runtime::{callback_scope, in_callback};
-/// let scope = callback_scope();
-/// assert!(in_callback());
-/// drop(scope);
-/// assert!(!in_callback());
-/// ```
-pub fn callback_scope() -> CallbackScope {
-    CALLBACKS.with(|depth| depth.set(depth.get() + 1));
-    CallbackScope { not_send: PhantomData }
-}
-
-/// Whether the calling thread is inside a [`callback_scope`].
-///
-/// ```
-/// assert!(!rcu_core::runtime::in_callback());
-/// ```
-pub fn in_callback() -> bool {
-    CALLBACKS.with(Cell::get) != 0
-}
-
-impl Drop for CallbackScope {
-    fn drop(&mut self) {
-        CALLBACKS.with(|depth| depth.set(depth.get() - 1));
-    }
+    GP.turn(None);
+    RECLAIM.turn(None);
 }

@@ -1,0 +1,72 @@
+//! Starting the background threads.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use super::config::{Config, Mode, state};
+use super::executor::Executor;
+use super::{GP, RECLAIM};
+use crate::signals::without_signals;
+
+const NOT_STARTED: u8 = 0;
+const NO_THREADS: u8 = 1;
+const RUNNING: u8 = 2;
+
+/// `State::running`, to be read without its lock.
+static STATUS: AtomicU8 = AtomicU8::new(NOT_STARTED);
+
+/// Starts the background threads if they do not run yet, and says whether they run.
+///
+/// False means that there are none, because the [mode](Mode) says so or because the system gave us
+/// none, or not all; the calls that wait then do the work themselves. It is not tried again.
+///
+/// ```
+/// assert!(rcu_core::runtime::start());
+/// ```
+pub fn start() -> bool {
+    match STATUS.load(Ordering::Acquire) {
+        NOT_STARTED => start_now(),
+        status => status == RUNNING,
+    }
+}
+
+#[cold]
+fn start_now() -> bool {
+    let mut state = state();
+    if let Some(running) = state.running {
+        return running;
+    }
+    let config = state.config.take().unwrap_or_default();
+    let running = config.mode == Mode::Threads && spawn_all(&config);
+    state.running = Some(running);
+    STATUS.store(if running { RUNNING } else { NO_THREADS }, Ordering::Release);
+    running
+}
+
+fn spawn_all(config: &Config) -> bool {
+    (0..config.reclaim_threads.max(1)).all(|_| spawn(&config.reclaim_name, config, &RECLAIM))
+        && spawn(&config.gp_name, config, &GP)
+}
+
+/// Starts a thread that blocks all signals: handlers run on the threads of those who set them.
+fn spawn(name: &str, config: &Config, executor: &'static Executor) -> bool {
+    let cpus = config.cpus.as_deref().and_then(cpu_set);
+    let body = move || {
+        if let Some(cpus) = cpus {
+            // Refused if none of them is there: the thread then runs anywhere.
+            let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
+        }
+        executor.run()
+    };
+    // A new thread inherits the mask of its maker.
+    without_signals(|| thread::Builder::new().name(name.into()).spawn(body).is_ok())
+}
+
+fn cpu_set(cpus: &[usize]) -> Option<CpuSet> {
+    let mut set = CpuSet::new();
+    let known = cpus.iter().filter(|&&cpu| set.set(cpu).is_ok()).count();
+    (known > 0).then_some(set)
+}
