@@ -11,6 +11,7 @@
 //! memory model knows no asymmetric fence, so what `Membarrier` relies on is the system's promise.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
@@ -66,11 +67,29 @@ pub(crate) fn default_choice() -> Choice {
     })
 }
 
+static REGISTERED: OnceLock<Result<(), &'static str>> = OnceLock::new();
+
 /// Registers the process for private expedited membarriers and tries one. Idempotent; must have
 /// succeeded before the first [`heavy`] barrier of a `Membarrier` domain.
 pub(crate) fn register() -> Result<(), &'static str> {
-    static REGISTERED: OnceLock<Result<(), &'static str>> = OnceLock::new();
     *REGISTERED.get_or_init(sys::register)
+}
+
+/// In the child of a fork: registers again, where the parent had. Whether a registration is inherited
+/// is not documented.
+pub(crate) fn register_again() {
+    if REGISTERED.get().is_some_and(Result::is_ok)
+        && let Err(reason) = sys::register()
+    {
+        fatal(format_args!("after a fork {reason}, and readers run without fences"));
+    }
+}
+
+/// Ends the process: readers without a fence can no longer be waited for.
+#[cold]
+fn fatal(why: fmt::Arguments<'_>) -> ! {
+    let _ = writeln!(std::io::stderr(), "rcu: {why}");
+    std::process::abort();
 }
 
 /// The reader's side: keeps the compiler from moving memory accesses across it. In a `Fence`
@@ -100,7 +119,6 @@ pub(crate) fn heavy(strategy: Strategy) {
 
 #[cfg(target_os = "linux")]
 mod sys {
-    use std::io::Write;
     use std::sync::atomic::{Ordering, compiler_fence};
 
     fn call(command: libc::c_int) -> libc::c_long {
@@ -131,14 +149,12 @@ mod sys {
     pub(super) fn membarrier() {
         compiler_fence(Ordering::SeqCst);
         if call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
-            let _ = writeln!(
-                std::io::stderr(),
-                "rcu: membarrier failed ({}) after it had worked; readers can no longer be waited \
-                 for. If a sandbox was entered late, enter it before the first section, or set \
+            super::fatal(format_args!(
+                "membarrier failed ({}) after it had worked; readers can no longer be waited for. \
+                 If a sandbox was entered late, enter it before the first section, or set \
                  RCU_STRATEGY=fence.",
                 std::io::Error::last_os_error()
-            );
-            std::process::abort();
+            ));
         }
         compiler_fence(Ordering::SeqCst);
     }

@@ -3,6 +3,7 @@
 mod asym;
 mod cookie;
 mod flavor;
+mod fork;
 mod futex;
 pub mod gp;
 mod pages;

@@ -1,8 +1,8 @@
 //! Who drives grace periods: the background task, and callers that may sleep.
 
 use std::ptr::NonNull;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, ReaderSet, Scan, Step};
@@ -12,7 +12,7 @@ use crate::runtime::{self, Next, Task};
 use crate::{GpSeq, GpState};
 
 /// What the background driver remembers between two looks.
-pub(super) struct Paced<R: ReaderSet> {
+pub(crate) struct Paced<R: ReaderSet> {
     scan: Scan<R>,
     patience: Patience,
     last_start: Option<Instant>,
@@ -155,7 +155,7 @@ impl<R: ReaderSet> Engine<R> {
 
     /// The background driver: goes on for as long as something is asked for, never blocking.
     fn run(&'static self, now: Instant) -> Next {
-        let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paced = self.hold_driver();
         loop {
             let seq = self.peek();
             if seq.is_done(GpSeq::new(self.requested.load(Ordering::Relaxed))) {
@@ -188,6 +188,22 @@ impl<R: ReaderSet> Engine<R> {
                     return Next::At(now + pause);
                 }
             }
+        }
+    }
+
+    /// For a fork: the background driver is not at work while this is held.
+    pub(crate) fn hold_driver(&self) -> MutexGuard<'_, Paced<R>> {
+        self.paced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In the child of a fork: nobody sleeps, nobody drives; what is asked for is asked for anew.
+    pub(crate) fn resume_in_child(&'static self) {
+        self.waiters.forget();
+        // Where the task was, in a list or with a thread that is gone, the runtime has forgotten.
+        self.active.store(false, Ordering::SeqCst);
+        let asked = GpSeq::new(self.requested.load(Ordering::Relaxed));
+        if !self.peek().is_done(asked) {
+            self.request(asked);
         }
     }
 

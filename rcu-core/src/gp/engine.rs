@@ -219,6 +219,11 @@ impl<R: ReaderSet> Engine<R> {
         }
     }
 
+    /// The task of the background driver.
+    pub(crate) fn task(&self) -> &Task {
+        &self.task
+    }
+
     /// Called by a reader that was [watched](ReaderSet::watch) and whose section has ended: all
     /// drivers look again.
     pub fn reader_left(&'static self) {

@@ -13,7 +13,10 @@ mod stall;
 mod stats;
 mod waiters;
 
+pub(crate) use drive::Paced;
 pub use engine::{Engine, ReaderSet};
 pub use notifier::Notifier;
+pub(crate) use notifier::{CallGate, hold_calls};
 pub use stall::{Holder, StallReport, set_stall_hook, set_stall_timeout};
+pub(crate) use stall::{HookSlot, hold_hook};
 pub use stats::EngineStats;

@@ -1,9 +1,10 @@
 //! Notifiers: intrusive nodes that are called once a cookie is done.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::GpSeq;
 use crate::runtime::{aborting, callback_scope};
@@ -12,7 +13,7 @@ use crate::runtime::{aborting, callback_scope};
 ///
 /// Arming ([`Flavor::notify`](crate::Flavor::notify)) needs no memory and no lock. The call is
 /// made by whichever thread finds the grace period over, outside every lock; it must be short, must
-/// not block, and must not panic (the process is aborted): hand real work to
+/// not block or fork, and must not panic (the process is aborted): hand real work to
 /// [`runtime::reclaim`](crate::runtime::reclaim).
 /// When the call begins the node belongs to its owner again, who may free it or arm it anew, in the
 /// call or later.
@@ -117,13 +118,16 @@ impl ArmedList {
         }
     }
 
-    /// Calls every node whose cookie is done by `now()`, puts the others back, and looks again if a
-    /// grace period ended meanwhile: whoever ended it may have found the list empty.
+    /// Calls every node whose cookie is done by `now()`, puts the others back, and looks again if
+    /// one of those is done meanwhile: whoever ended its grace period may have found the list empty.
     pub(super) fn call_done(&self, now: impl Fn() -> GpSeq) {
+        if self.head.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        // Between taking the list and putting nodes back no fork may happen: the child would not
+        // find them.
+        let _calling = calling();
         loop {
-            if self.head.load(Ordering::Relaxed).is_null() {
-                return;
-            }
             // Acquire: pairs with the push's Release. The swap is an atomic read-modify-write, so
             // together with the callers' full fence it cannot miss a node whose pusher saw the old
             // sequence.
@@ -160,6 +164,39 @@ impl ArmedList {
             if !now().is_done(due) {
                 return;
             }
+        }
+    }
+}
+
+/// Held shared while notifiers are off their list, exclusively by a fork.
+static CALLS: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// Whether this thread holds `CALLS`: a notifier may arm another, whose call may be due.
+    static CALLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// For a fork: no notifier is off its list while this is held.
+pub(crate) type CallGate = RwLockWriteGuard<'static, ()>;
+
+pub(crate) fn hold_calls() -> CallGate {
+    CALLS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps forks out until it is dropped.
+struct Calling(Option<RwLockReadGuard<'static, ()>>);
+
+fn calling() -> Calling {
+    if CALLING.replace(true) {
+        return Calling(None);
+    }
+    Calling(Some(CALLS.read().unwrap_or_else(PoisonError::into_inner)))
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            CALLING.set(false);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::GpSeq;
@@ -70,7 +70,14 @@ impl fmt::Display for StallReport {
 type Hook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 
 /// `None`: reports go to standard error.
-static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
+pub(crate) type HookSlot = Option<Hook>;
+
+static HOOK: Mutex<HookSlot> = Mutex::new(None);
+
+/// For a fork: the hook's lock.
+pub(crate) fn hold_hook() -> MutexGuard<'static, HookSlot> {
+    HOOK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Milliseconds; 0: never.
 static TIMEOUT: AtomicU64 = AtomicU64::new(10_000);
@@ -84,7 +91,7 @@ static TIMEOUT: AtomicU64 = AtomicU64::new(10_000);
 /// set_stall_hook(|report| eprintln!("stalled: {report}"));
 /// ```
 pub fn set_stall_hook(hook: impl Fn(&StallReport) + Send + Sync + 'static) {
-    *HOOK.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+    *hold_hook() = Some(Arc::new(hook));
 }
 
 /// How long a grace period may wait for readers before it is reported: 10 s unless set. Zero turns
@@ -102,7 +109,7 @@ pub fn set_stall_timeout(timeout: Duration) {
 impl StallReport {
     /// Gives the report to the hook, or prints it.
     pub(super) fn deliver(&self) {
-        let hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let hook = hold_hook().clone();
         match hook {
             Some(hook) => {
                 let outcome = catch_unwind(AssertUnwindSafe(|| hook(self)));

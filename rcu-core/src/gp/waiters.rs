@@ -32,6 +32,11 @@ impl Waiters {
         self.sleepers.fetch_sub(1, Ordering::Release);
     }
 
+    /// In the child of a fork: the sleepers are gone.
+    pub(super) fn forget(&self) {
+        self.sleepers.store(0, Ordering::Relaxed);
+    }
+
     /// How many threads sleep, or are about to.
     pub(super) fn count(&self) -> u32 {
         self.sleepers.load(Ordering::Relaxed)

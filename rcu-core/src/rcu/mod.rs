@@ -3,6 +3,7 @@
 //! A section costs two stores to a word of the thread's own; a grace period looks at the word of
 //! every thread.
 
+mod fork;
 mod guard;
 mod registry;
 mod slot;
@@ -16,6 +17,9 @@ use crate::asym::{self, Strategy};
 use crate::gp::{Engine, Notifier};
 use crate::{Cookie, Flavor, runtime};
 
+pub(crate) use fork::{
+    HeldDriver, HeldSlots, driver_task, hold_driver, hold_slots, resume_in_child,
+};
 pub use guard::RcuGuard;
 use registry::Registry;
 pub use registry::StrategyFrozen;

@@ -9,10 +9,11 @@ use std::error::Error;
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::slot::{NOBODY, Slot};
 use crate::asym::{self, Choice, Strategy};
+use crate::fork::watch_forks;
 use crate::gp::{Holder, ReaderSet};
 use crate::signals::without_signals;
 use crate::{GpSeq, pages};
@@ -20,7 +21,7 @@ use crate::{GpSeq, pages};
 /// Slots made at a time: one page.
 const CHUNK: usize = 4096 / size_of::<Slot>();
 
-pub(super) struct Registry {
+pub(crate) struct Registry {
     /// Every slot there is.
     head: AtomicPtr<Slot>,
     /// Slots without a thread, linked through `next_free`. Taken with signals blocked.
@@ -28,7 +29,7 @@ pub(super) struct Registry {
     choice: OnceLock<Choice>,
 }
 
-struct FreeSlots(*const Slot);
+pub(crate) struct FreeSlots(*const Slot);
 
 // SAFETY: slots are shared by all threads and never unmapped.
 unsafe impl Send for FreeSlots {}
@@ -48,7 +49,10 @@ impl Registry {
         match self.choice.get() {
             Some(choice) => *choice,
             // A handler that opened its thread's first section here would wait for its own thread.
-            None => without_signals(|| *self.choice.get_or_init(asym::default_choice)),
+            None => without_signals(|| {
+                watch_forks();
+                *self.choice.get_or_init(asym::default_choice)
+            }),
         }
     }
 
@@ -59,6 +63,7 @@ impl Registry {
             return Err(StrategyFrozen { asked: strategy, reason });
         }
         let choice = without_signals(|| {
+            watch_forks();
             self.choice.get_or_init(|| Choice { strategy, reason: "asked for by the program" })
         });
         if choice.strategy == strategy {
@@ -70,7 +75,7 @@ impl Registry {
 
     /// A slot for the calling thread, idle. The caller has blocked signals.
     pub(super) fn take_slot(&self) -> &'static Slot {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.hold_free();
         if free.0.is_null() {
             self.add_slots(&mut free);
         }
@@ -83,10 +88,32 @@ impl Registry {
 
     /// Takes back the slot of a thread that exits. It is idle. The caller has blocked signals.
     pub(super) fn put_slot(&self, slot: &'static Slot) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.hold_free();
         slot.give_to(NOBODY);
         slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
         free.0 = slot;
+    }
+
+    /// The lock of the slots without a thread.
+    pub(super) fn hold_free(&self) -> MutexGuard<'_, FreeSlots> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In the child of a fork, whose only thread has the slot `own`: clears the slots of the
+    /// threads that are gone.
+    pub(super) fn forget_others(&self, free: &mut FreeSlots, own: Option<&'static Slot>) {
+        let mut at: *const Slot = self.head.load(Ordering::Acquire);
+        // SAFETY: null or a slot, and slots live for ever.
+        while let Some(slot) = unsafe { at.as_ref() } {
+            at = slot.next_in_registry.load(Ordering::Relaxed);
+            if own.is_some_and(|own| ptr::eq(own, slot)) {
+                slot.give_to(gettid());
+            } else if slot.owner() > NOBODY {
+                slot.clear();
+                slot.next_free.store(free.0.cast_mut(), Ordering::Relaxed);
+                free.0 = slot;
+            }
+        }
     }
 
     /// How many threads have a slot.
@@ -129,7 +156,7 @@ pub(super) fn gettid() -> i32 {
 }
 
 /// How far a scan has come.
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     at: At,
 }
 

@@ -27,7 +27,7 @@ pub(super) const EXITED: i32 = -1;
 /// One thread's slot. On two cache lines of its own, so that its stores disturb nobody even where
 /// lines are fetched in pairs. Never unmapped: a guard may outlive its thread's registration.
 #[repr(align(128))]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     /// `stamp << 16 | nesting`. Written by the owning thread (and its signal handlers) only, and
     /// read by scans.
     word: AtomicU64,
@@ -92,6 +92,13 @@ impl Slot {
         {
             super::ENGINE.reader_left();
         }
+    }
+
+    /// In the child of a fork: ends the sections of a thread that is gone.
+    pub(super) fn clear(&self) {
+        self.word.store(0, Ordering::Relaxed);
+        self.flags.fetch_and(!WATCHED, Ordering::Relaxed);
+        self.give_to(NOBODY);
     }
 
     /// Makes the slot that of a thread.

@@ -80,7 +80,7 @@ impl Error for AlreadyStarted {}
 /// Configured, and what came of it.
 pub(super) struct State {
     pub(super) config: Option<Config>,
-    /// Whether threads run; `None` before anybody asked.
+    /// Whether threads run; `None` before anybody asked, and in the child of a fork.
     pub(super) running: Option<bool>,
 }
 

@@ -158,6 +158,11 @@ impl Executor {
         }
     }
 
+    /// For a fork: the lock of the tasks in hand.
+    pub(super) fn hold(&self) -> HeldHand<'_> {
+        HeldHand { executor: self, hand: self.lock_hand() }
+    }
+
     fn lock_hand(&self) -> MutexGuard<'_, Hand> {
         self.hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,7 +184,37 @@ impl Executor {
     }
 }
 
+/// An executor whose tasks stay where they are.
+pub(super) struct HeldHand<'a> {
+    executor: &'a Executor,
+    hand: MutexGuard<'a, Hand>,
+}
+
+impl HeldHand<'_> {
+    /// In the child of a fork: nobody sleeps, and `gone` is in no list any more.
+    pub(super) fn forget(&mut self, gone: &Task) {
+        self.executor.sleepers.store(0, Ordering::Relaxed);
+        self.hand.accept(&self.executor.inbox);
+        self.hand.remove(gone);
+    }
+}
+
 impl Hand {
+    /// Takes out a task, if it is there.
+    fn remove(&mut self, task: &Task) {
+        let mut link: *mut *mut Task = &raw mut self.0;
+        // SAFETY: as in `take_due`.
+        unsafe {
+            while let Some(node) = NonNull::new(*link) {
+                if ptr::eq(node.as_ptr(), task) {
+                    *link = *node.as_ref().next.get();
+                    return;
+                }
+                link = node.as_ref().next.get();
+            }
+        }
+    }
+
     /// Takes over what was submitted, to be run at once.
     fn accept(&mut self, inbox: &AtomicPtr<Task>) {
         // Acquire: pairs with the Release of `submit`.

@@ -27,6 +27,7 @@ pub(crate) use fatal::aborting;
 pub use scope::{CallbackScope, callback_scope, in_callback};
 pub use task::{Next, Task};
 pub use threads::start;
+pub(crate) use threads::{HeldRuntime, hold};
 
 static GP: Executor = Executor::new();
 static RECLAIM: Executor = Executor::new();

@@ -1,13 +1,15 @@
 //! Starting the background threads.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::config::{Config, Mode, state};
-use super::executor::Executor;
+use super::config::{Config, Mode, State, state};
+use super::executor::{Executor, HeldHand};
+use super::task::Task;
 use super::{GP, RECLAIM};
 use crate::signals::without_signals;
 
@@ -39,7 +41,7 @@ fn start_now() -> bool {
     if let Some(running) = state.running {
         return running;
     }
-    let config = state.config.take().unwrap_or_default();
+    let config = state.config.get_or_insert_default().clone();
     let running = config.mode == Mode::Threads && spawn_all(&config);
     state.running = Some(running);
     STATUS.store(if running { RUNNING } else { NO_THREADS }, Ordering::Release);
@@ -69,4 +71,26 @@ fn cpu_set(cpus: &[usize]) -> Option<CpuSet> {
     let mut set = CpuSet::new();
     let known = cpus.iter().filter(|&&cpu| set.set(cpu).is_ok()).count();
     (known > 0).then_some(set)
+}
+
+/// For a fork: the runtime's locks.
+pub(crate) struct HeldRuntime {
+    state: MutexGuard<'static, State>,
+    gp: HeldHand<'static>,
+    reclaim: HeldHand<'static>,
+}
+
+pub(crate) fn hold() -> HeldRuntime {
+    HeldRuntime { state: state(), gp: GP.hold(), reclaim: RECLAIM.hold() }
+}
+
+impl HeldRuntime {
+    /// In the child of a fork: there are no background threads; they start again when something
+    /// waits. `driver` is the task of an engine, which asks anew.
+    pub(crate) fn forget_threads(&mut self, driver: &Task) {
+        self.state.running = None;
+        STATUS.store(NOT_STARTED, Ordering::Release);
+        self.gp.forget(driver);
+        self.reclaim.forget(driver);
+    }
 }
