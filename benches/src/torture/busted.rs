@@ -5,6 +5,7 @@
 //! wrong, not undefined.
 
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use rcu_core::gp::{Engine, Notifier, ReaderSet};
 use rcu_core::{Cookie, Flavor, GpSeq, Rcu, RcuGuard};
@@ -51,6 +52,16 @@ unsafe impl Flavor for NoWait {
         cookie
     }
 
+    fn start_poll_expedited(&self) -> Cookie<Self> {
+        let cookie = self.get_state();
+        NO_WAIT.request_expedited(cookie.seq());
+        cookie
+    }
+
+    fn wait_timeout(&self, cookie: Cookie<Self>, timeout: Duration) -> bool {
+        self.poll(cookie) || NO_WAIT.wait(cookie.seq(), Instant::now().checked_add(timeout))
+    }
+
     fn poll(&self, cookie: Cookie<Self>) -> bool {
         cookie == Cookie::COMPLETED || NO_WAIT.poll(cookie.seq())
     }
@@ -61,16 +72,16 @@ unsafe impl Flavor for NoWait {
 
     fn cond_synchronize(&self, cookie: Cookie<Self>) {
         if !self.poll(cookie) {
-            NO_WAIT.wait(cookie.seq());
+            NO_WAIT.wait(cookie.seq(), None);
         }
     }
 
     fn synchronize(&self) {
-        NO_WAIT.wait(NO_WAIT.snapshot());
+        NO_WAIT.wait(NO_WAIT.snapshot(), None);
     }
 
     fn synchronize_expedited(&self) {
-        NO_WAIT.drive(NO_WAIT.snapshot());
+        NO_WAIT.drive(NO_WAIT.snapshot(), None);
     }
 
     fn in_section(&self) -> Option<bool> {
@@ -124,6 +135,14 @@ unsafe impl Flavor for EarlyCookie {
         Self::early(Rcu.start_poll())
     }
 
+    fn start_poll_expedited(&self) -> Cookie<Self> {
+        Self::early(Rcu.start_poll_expedited())
+    }
+
+    fn wait_timeout(&self, cookie: Cookie<Self>, timeout: Duration) -> bool {
+        Rcu.wait_timeout(Self::rcu(cookie), timeout)
+    }
+
     fn poll(&self, cookie: Cookie<Self>) -> bool {
         Rcu.poll(Self::rcu(cookie))
     }
@@ -158,6 +177,6 @@ impl Subject for EarlyCookie {
     const NAME: &'static str = "busted-cookie";
 
     fn seq(&self) -> GpSeq {
-        Rcu.stats().seq
+        Rcu.stats().grace_periods.seq
     }
 }

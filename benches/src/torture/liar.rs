@@ -65,6 +65,15 @@ unsafe impl Flavor for Liar {
         self.cookie(Rcu.start_poll())
     }
 
+    fn start_poll_expedited(&self) -> Cookie<Self> {
+        self.cookie(Rcu.start_poll_expedited())
+    }
+
+    fn wait_timeout(&self, cookie: Cookie<Self>, _timeout: Duration) -> bool {
+        self.cond_synchronize(cookie);
+        true
+    }
+
     fn poll(&self, cookie: Cookie<Self>) -> bool {
         let lie = self.0 == Lie::NeverCompleted && cookie == Cookie::COMPLETED;
         !lie && Rcu.poll(Self::rcu(cookie))
@@ -109,6 +118,6 @@ impl Subject for Liar {
     const NAME: &'static str = "liar";
 
     fn seq(&self) -> GpSeq {
-        Rcu.stats().seq
+        Rcu.stats().grace_periods.seq
     }
 }

@@ -16,7 +16,7 @@ impl Subject for Rcu {
     const NAME: &'static str = "rcu";
 
     fn seq(&self) -> GpSeq {
-        self.stats().seq
+        self.stats().grace_periods.seq
     }
 }
 

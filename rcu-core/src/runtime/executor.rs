@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::task::{Next, Task};
+use super::task::{Next, Task, ticks, time_of};
 use super::{aborting, callback_scope};
 use crate::{asym, futex};
 
@@ -136,10 +136,11 @@ impl Executor {
             ran = true;
             let mut hand = self.lock_hand();
             hand.accept(&self.inbox);
-            let (task, run) = match hand.take_due(now, self.hurry.swap(false, Ordering::Acquire)) {
-                Ok(task) => task,
-                Err(earliest) => return earliest,
-            };
+            let (task, run) =
+                match hand.take_due(ticks(now), self.hurry.swap(false, Ordering::Acquire)) {
+                    Ok(task) => task,
+                    Err(earliest) => return earliest,
+                };
             // The flag was for every hurried task, and this is one of maybe several.
             self.hurry.store(true, Ordering::Relaxed);
             drop(hand);
@@ -152,7 +153,7 @@ impl Executor {
                     if task.as_ref().hurried.load(Ordering::Relaxed) {
                         self.hurry.store(true, Ordering::Relaxed);
                     }
-                    self.lock_hand().put(task, Some(at));
+                    self.lock_hand().put(task, ticks(at));
                 },
             }
         }
@@ -223,17 +224,17 @@ impl Hand {
             // SAFETY: taken from the inbox by us alone; valid until it is done.
             unsafe {
                 list = *task.as_ref().next.get();
-                self.put(task, None);
+                self.put(task, 0);
             }
         }
     }
 
-    /// Adds a task that is due then, or at once.
+    /// Adds a task that is due then, by `ticks`.
     ///
     /// # Safety
     ///
     /// The task is valid and on no list, and the caller holds it.
-    unsafe fn put(&mut self, task: NonNull<Task>, due: Option<Instant>) {
+    unsafe fn put(&mut self, task: NonNull<Task>, due: u64) {
         // SAFETY: the caller's promise.
         unsafe {
             *task.as_ref().due.get() = due;
@@ -243,8 +244,8 @@ impl Hand {
     }
 
     /// Takes out a task that is due, or hurried; or says when the first is due.
-    fn take_due(&mut self, now: Instant, hurry: bool) -> Result<DueTask, Option<Instant>> {
-        let mut earliest: Option<Instant> = None;
+    fn take_due(&mut self, now: u64, hurry: bool) -> Result<DueTask, Option<Instant>> {
+        let mut earliest = u64::MAX;
         let mut link: *mut *mut Task = &raw mut self.0;
         // SAFETY: tasks in hand are valid, and ours by the lock; `link` is the head or the link of
         // one of them.
@@ -252,19 +253,16 @@ impl Hand {
             while let Some(task) = NonNull::new(*link) {
                 let node = task.as_ref();
                 let hurried = hurry && node.hurried.swap(false, Ordering::Acquire);
-                match *node.due.get() {
-                    Some(at) if at > now && !hurried => {
-                        earliest = Some(earliest.map_or(at, |e| e.min(at)));
-                        link = node.next.get();
-                    }
-                    _ => {
-                        *link = *node.next.get();
-                        return Ok((task, node.run));
-                    }
+                let due = *node.due.get();
+                if due <= now || hurried {
+                    *link = *node.next.get();
+                    return Ok((task, node.run));
                 }
+                earliest = earliest.min(due);
+                link = node.next.get();
             }
         }
-        Err(earliest)
+        Err((earliest != u64::MAX).then(|| time_of(earliest)))
     }
 }
 

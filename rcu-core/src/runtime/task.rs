@@ -3,8 +3,9 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::{self, NonNull};
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a run of a [`Task`] asks for.
 ///
@@ -28,8 +29,9 @@ pub enum Next {
 pub struct Task {
     /// Owned by the list the task is on.
     pub(super) next: UnsafeCell<*mut Task>,
-    /// When to run; belongs to the executor while it holds the task.
-    pub(super) due: UnsafeCell<Option<Instant>>,
+    /// When to run, by [`ticks`]; 0: at once. Belongs to the executor while it holds the task. A
+    /// word and not an `Instant`: queues have three of these for each CPU.
+    pub(super) due: UnsafeCell<u64>,
     /// Whether somebody wants it run before it is due.
     pub(super) hurried: AtomicBool,
     pub(super) run: unsafe fn(NonNull<Task>, Instant) -> Next,
@@ -47,7 +49,7 @@ impl Task {
     pub const fn new(run: unsafe fn(NonNull<Task>, Instant) -> Next) -> Self {
         Self {
             next: UnsafeCell::new(ptr::null_mut()),
-            due: UnsafeCell::new(None),
+            due: UnsafeCell::new(0),
             hurried: AtomicBool::new(false),
             run,
         }
@@ -58,4 +60,16 @@ impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").finish_non_exhaustive()
     }
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Nanoseconds from the first call to `at`, made odd: never 0.
+pub(super) fn ticks(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(*START).as_nanos()).map_or(u64::MAX, |n| n | 1)
+}
+
+/// The time that [`ticks`] gave a number for.
+pub(super) fn time_of(ticks: u64) -> Instant {
+    *START + Duration::from_nanos(ticks)
 }

@@ -9,6 +9,7 @@ use rcu_pending::{Item, Link, Process};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Tests of one program share the fault hook and the pretended CPUs, so they take turns. Ends with
 /// the hook off.
@@ -162,6 +163,15 @@ unsafe impl Flavor for Fake {
 
     fn start_poll(&self) -> Cookie<Self> {
         self.get_state()
+    }
+
+    fn start_poll_expedited(&self) -> Cookie<Self> {
+        self.get_state()
+    }
+
+    fn wait_timeout(&self, cookie: Cookie<Self>, _timeout: Duration) -> bool {
+        self.cond_synchronize(cookie);
+        true
     }
 
     fn poll(&self, cookie: Cookie<Self>) -> bool {
