@@ -4,6 +4,7 @@ mod list;
 
 use std::mem::{self, MaybeUninit};
 use std::rc::Rc;
+use std::sync::Barrier;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread;
@@ -11,7 +12,7 @@ use std::thread;
 use rcu_core::ptr::{Atomic, CompareExchangeError, Owned, Pointer, Shared};
 use rcu_core::{Flavor, Guard, Rcu, RcuGuard, unprotected};
 
-use list::{Bin, List, Node};
+use list::{List, Node, Worker};
 
 /// Six bits of tag.
 #[repr(align(64))]
@@ -183,7 +184,7 @@ fn any_guard_will_do() {
 /// or that touches what it should not, is seen by the owner of a bit.
 #[test]
 fn updates_of_tag_and_pointer_are_not_lost() {
-    const ROUNDS: usize = 20_000;
+    const ROUNDS: usize = 300_000;
     let lines = [Line(1), Line(2)];
     let lines = lines.each_ref().map(|line| Shared::from(std::ptr::from_ref(line)));
     let slot = Atomic::from(lines[0]);
@@ -192,10 +193,12 @@ fn updates_of_tag_and_pointer_are_not_lost() {
         assert!(lines.contains(&pointer.with_tag(0)));
         pointer.tag() & bit != 0
     };
+    let start = Barrier::new(4); // together, or the first is done before the last begins
     thread::scope(|s| {
-        let (slot, is_set) = (&slot, &is_set);
+        let (slot, is_set, start) = (&slot, &is_set, &start);
         for bit in [1, 2] {
             s.spawn(move || {
+                start.wait();
                 for round in 0..ROUNDS {
                     let guard = Rcu.read_lock();
                     let old = slot.fetch_xor(bit, Relaxed, &guard);
@@ -204,6 +207,7 @@ fn updates_of_tag_and_pointer_are_not_lost() {
             });
         }
         s.spawn(move || {
+            start.wait();
             for _ in 0..ROUNDS / 2 {
                 let guard = Rcu.read_lock();
                 assert!(!is_set(slot.fetch_or(4, Relaxed, &guard), 4));
@@ -211,9 +215,13 @@ fn updates_of_tag_and_pointer_are_not_lost() {
             }
         });
         s.spawn(move || {
+            start.wait();
             for round in 0..ROUNDS {
                 let guard = Rcu.read_lock();
                 let moved = slot.fetch_update(AcqRel, Relaxed, &guard, |seen| {
+                    if round % 256 == 0 {
+                        thread::yield_now(); // so that others are faster
+                    }
                     Some(lines[(round + 1) % 2].with_tag(seen.tag()))
                 });
                 assert_eq!(moved.unwrap().as_raw(), lines[round % 2].as_raw());
@@ -232,37 +240,35 @@ fn publish<T>(slot: &Atomic<T>, new: impl Pointer<T>) {
 /// object says whether it is whole.
 #[test]
 fn what_a_section_loads_stays_whole_while_it_is_replaced() {
-    const ROUNDS: u64 = 500;
+    const CHANGES: u64 = 300;
     let slot = Atomic::null();
     publish(&slot, Owned::new(Node::new(0, 0)));
     thread::scope(|s| {
-        let readers: Vec<_> = (0..2)
-            .map(|_| {
-                s.spawn(|| {
-                    let mut last = 0;
-                    while last < ROUNDS {
-                        let guard = Rcu.read_lock();
-                        // SAFETY: replaced values are freed after a grace period.
-                        let node = unsafe { slot.load_consume(&guard).deref() };
-                        let value = node.check();
-                        assert!(last <= value, "went back from {last} to {value}");
-                        last = value;
-                        thread::yield_now();
-                        assert_eq!(node.check(), last);
-                    }
-                })
+        let readers = [(); 2].map(|()| {
+            s.spawn(|| {
+                let (mut last, mut changes) = (0, 0);
+                while changes < CHANGES {
+                    let guard = Rcu.read_lock();
+                    // SAFETY: replaced values are freed after a grace period.
+                    let node = unsafe { slot.load_consume(&guard).deref() };
+                    let value = node.check();
+                    assert!(last <= value, "went back from {last} to {value}");
+                    thread::yield_now(); // so that it is replaced meanwhile
+                    assert_eq!(node.check(), value);
+                    changes += u64::from(value != last);
+                    last = value;
+                }
             })
-            .collect();
-        for value in 1..=ROUNDS {
-            let new = Owned::new(Node::new(0, value));
+        });
+        let mut value = 0;
+        while !readers.iter().all(|reader| reader.is_finished()) {
+            let new = Owned::new(Node::new(0, value + 1));
             // SAFETY: what we take out here we free, and nobody else does.
             let old = slot.swap(new, AcqRel, unsafe { unprotected() });
             Rcu.synchronize_expedited();
             // SAFETY: taken out, and every section that could have seen it has ended.
-            assert_eq!(unsafe { old.into_owned() }.check(), value - 1);
-        }
-        for reader in readers {
-            reader.join().unwrap();
+            assert_eq!(unsafe { old.into_owned() }.check(), value);
+            value += 1;
         }
     });
     // SAFETY: nobody else is here.
@@ -285,7 +291,7 @@ fn a_marked_list_keeps_its_books() {
         for id in 0..THREADS {
             let (list, balance, freed, inserted) = (&list, &balance, &freed, &inserted);
             s.spawn(move || {
-                let mut bin = Bin::new(freed);
+                let mut worker = Worker::new(freed);
                 let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(id + 1);
                 for op in 0..OPS {
                     random ^= random << 13;
@@ -295,24 +301,24 @@ fn a_marked_list_keeps_its_books() {
                     match random >> 32 & 3 {
                         0 => {
                             let value = (op * THREADS + id) * KEYS + key;
-                            if list.insert(key, value, &mut bin) {
+                            if list.insert(key, value, &mut worker) {
                                 balance[key as usize].fetch_add(1, Relaxed);
                                 inserted.fetch_add(1, Relaxed);
                             }
                         }
                         1 => {
-                            if let Some(value) = list.remove(key, &mut bin) {
+                            if let Some(value) = list.remove(key, &mut worker) {
                                 assert_eq!(value % KEYS, key);
                                 balance[key as usize].fetch_sub(1, Relaxed);
                             }
                         }
                         _ => {
-                            if let Some(value) = list.get(key) {
+                            if let Some(value) = list.get(key, &mut worker) {
                                 assert_eq!(value % KEYS, key);
                             }
                         }
                     }
-                    bin.empty_if_full();
+                    worker.empty_full_bin();
                 }
             });
         }

@@ -145,3 +145,40 @@ impl<T> Atomic<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{Flavor, Rcu};
+
+    /// What a loop must do when another thread is faster: the other's update, `2`, comes between
+    /// its load and its exchange.
+    #[test]
+    fn an_update_that_comes_in_between_is_not_lost() {
+        let guard = Rcu.read_lock();
+        let slot = Atomic::<u64>::null();
+        let calls = Cell::new(0);
+        let interfere = || {
+            calls.set(calls.get() + 1);
+            if calls.get() % 2 == 1 {
+                slot.store(slot.load(Ordering::Relaxed, &guard).with_tag(2), Ordering::Relaxed);
+            }
+        };
+
+        let old = slot.fetch_tag(Ordering::AcqRel, &guard, |tag| {
+            interfere();
+            tag | 1
+        });
+        assert_eq!((calls.get(), old.tag()), (2, 2));
+        assert_eq!(slot.load(Ordering::Relaxed, &guard).tag(), 3);
+
+        let old = slot.fetch_update(Ordering::AcqRel, Ordering::Acquire, &guard, |seen| {
+            interfere();
+            Some(seen.with_tag(seen.tag() | 4))
+        });
+        assert_eq!((calls.get(), old.unwrap().tag()), (4, 2));
+        assert_eq!(slot.load(Ordering::Relaxed, &guard).tag(), 6);
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::thread;
 
 use rcu_core::ptr::{Atomic, Owned, Shared};
 use rcu_core::{Flavor, Rcu, RcuGuard};
@@ -42,27 +43,37 @@ impl Drop for Node {
     }
 }
 
-/// Nodes that were cut out by one thread and wait for a grace period.
-pub(crate) struct Bin<'a> {
-    nodes: Vec<*const Node>,
+/// A thread that works on a list.
+pub(crate) struct Worker<'a> {
+    /// Nodes that this thread cut out, waiting for a grace period.
+    bin: Vec<*const Node>,
     freed: &'a AtomicU64,
+    steps: u32,
 }
 
-impl<'a> Bin<'a> {
+impl<'a> Worker<'a> {
     pub(crate) fn new(freed: &'a AtomicU64) -> Self {
-        Self { nodes: Vec::new(), freed }
+        Self { bin: Vec::new(), freed, steps: 0 }
     }
 
-    /// Outside of sections.
-    pub(crate) fn empty_if_full(&mut self) {
-        if self.nodes.len() >= 32 {
-            self.empty();
+    /// Lets others in, every now and then, where it hurts.
+    fn dawdle(&mut self) {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(16) {
+            thread::yield_now();
         }
     }
 
-    fn empty(&mut self) {
+    /// Outside of sections.
+    pub(crate) fn empty_full_bin(&mut self) {
+        if self.bin.len() >= 32 {
+            self.empty_bin();
+        }
+    }
+
+    fn empty_bin(&mut self) {
         Rcu.synchronize_expedited();
-        for node in self.nodes.drain(..) {
+        for node in self.bin.drain(..) {
             // SAFETY: cut out by this thread alone, and every section that could have seen it has
             // ended.
             unsafe { Owned::from_raw(node.cast_mut()) }.check();
@@ -71,9 +82,9 @@ impl<'a> Bin<'a> {
     }
 }
 
-impl Drop for Bin<'_> {
+impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        self.empty();
+        self.empty_bin();
     }
 }
 
@@ -93,7 +104,7 @@ struct Place<'g> {
 
 impl List {
     /// Cuts out removed nodes that it comes past.
-    fn find<'g>(&'g self, key: u64, bin: &mut Bin<'_>, guard: &'g RcuGuard) -> Place<'g> {
+    fn find<'g>(&'g self, key: u64, worker: &mut Worker<'_>, guard: &'g RcuGuard) -> Place<'g> {
         'again: loop {
             let mut from = &self.head;
             let mut node = from.load(Acquire, guard);
@@ -107,7 +118,7 @@ impl List {
                 if next.tag() == REMOVED {
                     let next = next.with_tag(0);
                     match from.compare_exchange(node, next, AcqRel, Relaxed, guard) {
-                        Ok(_) => bin.nodes.push(node.as_raw()),
+                        Ok(_) => worker.bin.push(node.as_raw()),
                         // Another cut it out, or inserted here, or removed the node before.
                         Err(_) => continue 'again,
                     }
@@ -122,15 +133,16 @@ impl List {
         }
     }
 
-    pub(crate) fn insert(&self, key: u64, value: u64, bin: &mut Bin<'_>) -> bool {
+    pub(crate) fn insert(&self, key: u64, value: u64, worker: &mut Worker<'_>) -> bool {
         let guard = Rcu.read_lock();
         let mut new = Owned::new(Node::new(key, value));
         loop {
-            let place = self.find(key, bin, &guard);
+            let place = self.find(key, worker, &guard);
             if place.found {
                 return false;
             }
             new.next = Atomic::from(place.node);
+            worker.dawdle();
             match place.from.compare_exchange(place.node, new, Release, Relaxed, &guard) {
                 Ok(_) => return true,
                 Err(refused) => new = refused.new,
@@ -138,10 +150,10 @@ impl List {
         }
     }
 
-    pub(crate) fn remove(&self, key: u64, bin: &mut Bin<'_>) -> Option<u64> {
+    pub(crate) fn remove(&self, key: u64, worker: &mut Worker<'_>) -> Option<u64> {
         let guard = Rcu.read_lock();
         loop {
-            let place = self.find(key, bin, &guard);
+            let place = self.find(key, worker, &guard);
             if !place.found {
                 return None;
             }
@@ -152,22 +164,25 @@ impl List {
                 continue; // another was first; the key may be there anew
             }
             let value = node.check();
+            worker.dawdle();
             match place.from.compare_exchange(place.node, next, AcqRel, Relaxed, &guard) {
-                Ok(_) => bin.nodes.push(place.node.as_raw()),
-                Err(_) => _ = self.find(key, bin, &guard), // cuts it out, if need be
+                Ok(_) => worker.bin.push(place.node.as_raw()),
+                Err(_) => _ = self.find(key, worker, &guard), // cuts it out, if need be
             }
             return Some(value);
         }
     }
 
     /// Writes nothing.
-    pub(crate) fn get(&self, key: u64) -> Option<u64> {
+    pub(crate) fn get(&self, key: u64, worker: &mut Worker<'_>) -> Option<u64> {
         let guard = Rcu.read_lock();
         let mut node = self.head.load(Acquire, &guard);
         loop {
             // SAFETY: nodes are freed after a grace period.
             let at = unsafe { node.as_ref() }?;
             let value = at.check();
+            worker.dawdle();
+            assert_eq!(at.check(), value);
             let next = at.next.load_consume(&guard);
             if at.key >= key {
                 return (at.key == key && next.tag() != REMOVED).then_some(value);
