@@ -7,6 +7,7 @@ mod fork;
 mod futex;
 pub mod gp;
 mod guard;
+pub mod overload;
 mod pages;
 pub mod percpu;
 pub mod ptr;

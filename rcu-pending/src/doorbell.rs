@@ -13,11 +13,12 @@ use crate::inner::Inner;
 use crate::process::Process;
 use crate::shard::{Shard, parity};
 use rcu_core::gp::Notifier;
+use rcu_core::overload::{Backlog, overload, rules};
 use rcu_core::runtime::{self, Next, Task};
 use rcu_core::{ACTIVE_COOKIES, Cookie, Flavor};
 use std::mem::offset_of;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::time::Instant;
 
 const _: () = assert!(ACTIVE_COOKIES == 2, "one bell per parity");
@@ -26,8 +27,10 @@ const _: () = assert!(ACTIVE_COOKIES == 2, "one bell per parity");
 pub(crate) struct Doorbells {
     bells: [Bell; 2],
     armed: [AtomicBool; 2],
-    /// Reapers that bells have called and that do not hold the reap lock yet.
-    answering: AtomicU32,
+    /// Reapers that bells have called and that do not hold the reap lock yet: 2 at most.
+    answering: AtomicU16,
+    /// How many objects waited when a grace period was last hurried, or fewer since.
+    hurried_at: AtomicU32,
 }
 
 #[repr(C)]
@@ -44,7 +47,8 @@ impl Doorbells {
         Self {
             bells: [bell::<P, F, 0>(), bell::<P, F, 1>()],
             armed: [AtomicBool::new(false), AtomicBool::new(false)],
-            answering: AtomicU32::new(0),
+            answering: AtomicU16::new(0),
+            hurried_at: AtomicU32::new(0),
         }
     }
 }
@@ -61,7 +65,9 @@ impl<P: Process, F: Flavor> Shard<P, F> {
         let parity = parity(cookie);
         // Release: pairs with the Acquire in `answer`, which then takes what we handed over.
         // A bell that is armed for an older cookie will do: its reaper rings for ours.
-        if self.bells.armed[parity].swap(true, Ordering::AcqRel) {
+        let armed = self.bells.armed[parity].swap(true, Ordering::AcqRel);
+        self.hurry_if_overloaded();
+        if armed {
             return;
         }
         self.inner().acquire();
@@ -70,6 +76,24 @@ impl<P: Process, F: Flavor> Shard<P, F> {
         unsafe {
             let notifier = NonNull::from(self).byte_add(place::<P, F>(parity)).cast();
             self.inner().flavor.notify(notifier, cookie);
+        }
+    }
+
+    /// Has the grace period of what was just handed over run at once, if too much has come since
+    /// that was last done. What came before is covered; if it is still here, then because those who
+    /// process it cannot keep up, and more grace periods would not help.
+    fn hurry_if_overloaded(&self) {
+        let objects = self.objects.load(Ordering::Relaxed);
+        let now = u32::try_from(objects).unwrap_or(u32::MAX);
+        let last = self.bells.hurried_at.load(Ordering::Relaxed);
+        let grown = now.saturating_sub(last) as usize;
+        let each = self.bytes.load(Ordering::Relaxed) / objects.max(1);
+        let backlog = Backlog { objects: grown, bytes: grown.saturating_mul(each) };
+        if overload(&rules(), backlog).is_some() {
+            self.bells.hurried_at.store(now, Ordering::Relaxed);
+            self.inner().flavor.start_poll_expedited();
+        } else if now < last {
+            self.bells.hurried_at.store(now, Ordering::Relaxed);
         }
     }
 

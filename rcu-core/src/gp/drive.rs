@@ -28,7 +28,7 @@ impl<R: ReaderSet> Engine<R> {
     /// Asks for the grace period that ends at `cookie`: the background driver will run it. A cookie
     /// that this domain cannot have given out yet asks for the latest that it could.
     pub fn request(&'static self, cookie: GpSeq) {
-        self.raise(&self.requested, cookie);
+        let _ = self.raise(&self.requested, cookie);
         if !self.active.swap(true, Ordering::SeqCst) {
             // Made from the whole engine, so that `run_paced` may find its way back.
             // SAFETY: a field of a valid engine.
@@ -42,13 +42,16 @@ impl<R: ReaderSet> Engine<R> {
 
     /// As [`request`](Engine::request), and has the background driver run it at once.
     pub fn request_expedited(&'static self, cookie: GpSeq) {
-        self.raise(&self.urgent, cookie);
+        let news = self.raise(&self.urgent, cookie);
         self.request(cookie);
-        runtime::gp().hurry(&self.task);
+        if news {
+            runtime::gp().hurry(&self.task);
+        }
     }
 
-    /// Moves `asked` on to `cookie`, or as far as this domain has given cookies out.
-    fn raise(&self, asked: &AtomicU64, cookie: GpSeq) {
+    /// Moves `asked` on to `cookie`, or as far as this domain has given cookies out; false if it was
+    /// there already.
+    fn raise(&self, asked: &AtomicU64, cookie: GpSeq) -> bool {
         let latest = self.peek().snapshot();
         let cookie = if latest.is_done(cookie) { cookie } else { latest };
         let mut seen = GpSeq::new(asked.load(Ordering::Relaxed));
@@ -61,10 +64,11 @@ impl<R: ReaderSet> Engine<R> {
                 Ordering::SeqCst,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(now) => seen = GpSeq::new(now),
             }
         }
+        false
     }
 
     /// Waits until the grace period that ends at `cookie` is over, or until `deadline`; false if it

@@ -17,6 +17,8 @@ pub struct Executor {
     inbox: AtomicPtr<Task>,
     /// Whether a task in hand is hurried.
     hurry: AtomicBool,
+    /// Whether all of them are.
+    rush: AtomicBool,
     /// Threads that sleep, or are about to.
     sleepers: AtomicU32,
     /// Changes when a sleeper is to wake; what they sleep on.
@@ -37,6 +39,7 @@ impl Executor {
         Self {
             inbox: AtomicPtr::new(ptr::null_mut()),
             hurry: AtomicBool::new(false),
+            rush: AtomicBool::new(false),
             sleepers: AtomicU32::new(0),
             event: AtomicU32::new(0),
             hand: Mutex::new(Hand(ptr::null_mut())),
@@ -104,6 +107,12 @@ impl Executor {
         self.wake();
     }
 
+    /// Has every task in hand run soon: what they wait for has changed.
+    pub(super) fn rush(&self) {
+        self.rush.store(true, Ordering::Release);
+        self.wake();
+    }
+
     /// Wakes a thread if one sleeps. What it is to see must have been written before.
     fn wake(&self) {
         // Pairs with the fence in `sleep`: either the sleeper sees what is there, or we see it.
@@ -136,6 +145,9 @@ impl Executor {
             ran = true;
             let mut hand = self.lock_hand();
             hand.accept(&self.inbox);
+            if self.rush.swap(false, Ordering::Acquire) {
+                hand.make_due();
+            }
             let (task, run) =
                 match hand.take_due(ticks(now), self.hurry.swap(false, Ordering::Acquire)) {
                     Ok(task) => task,
@@ -178,7 +190,10 @@ impl Executor {
         let event = self.event.load(Ordering::Acquire);
         // Pairs with the fence in `wake`.
         asym::full();
-        if self.inbox.load(Ordering::Relaxed).is_null() && !self.hurry.load(Ordering::Relaxed) {
+        if self.inbox.load(Ordering::Relaxed).is_null()
+            && !self.hurry.load(Ordering::Relaxed)
+            && !self.rush.load(Ordering::Relaxed)
+        {
             futex::wait(&self.event, event, timeout);
         }
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
@@ -241,6 +256,19 @@ impl Hand {
             *task.as_ref().next.get() = self.0;
         }
         self.0 = task.as_ptr();
+    }
+
+    /// Makes every task due.
+    fn make_due(&mut self) {
+        let mut task = self.0;
+        // SAFETY: tasks in hand are valid, and ours by the lock.
+        while let Some(node) = unsafe { task.as_ref() } {
+            // SAFETY: as above.
+            unsafe {
+                *node.due.get() = 0;
+                task = *node.next.get();
+            }
+        }
     }
 
     /// Takes out a task that is due, or hurried; or says when the first is due.

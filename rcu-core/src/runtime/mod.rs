@@ -74,6 +74,8 @@ pub fn gp_interval() -> Duration {
 pub fn set_gp_interval(interval: Duration) {
     let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
     GP_INTERVAL.store(nanos, Ordering::Relaxed);
+    // Who waits for the end of the old one looks at the new one.
+    GP.rush();
 }
 
 /// Does what is due, for `budget` at most (a piece of work that has begun is finished); says when
