@@ -10,3 +10,8 @@ pub use kvfree::{KvfreeStats, free_rcu, kvfree_rcu_barrier, kvfree_stats};
 pub use rcu_box::{NoMemory, RcuBox};
 pub use rcu_core::{self, Cookie, Flavor, Rcu, RcuGuard, Strategy};
 pub use rcu_pending::{self, Pending};
+
+/// Runs the code of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;
