@@ -15,6 +15,7 @@ mod rcu;
 pub mod runtime;
 mod seq;
 mod signals;
+mod sync;
 mod wait;
 
 pub use asym::Strategy;

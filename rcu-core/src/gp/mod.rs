@@ -5,6 +5,7 @@
 //! `docs/internals.md` tells the protocol, `docs/memory-ordering.md` why it is right, and
 //! `rcubench model gp` checks it.
 
+mod calls;
 mod drive;
 mod engine;
 mod notifier;
@@ -13,10 +14,10 @@ mod stall;
 mod stats;
 mod waiters;
 
+pub(crate) use calls::{CallGate, hold_calls};
 pub(crate) use drive::Paced;
 pub use engine::{Engine, ReaderSet};
 pub use notifier::Notifier;
-pub(crate) use notifier::{CallGate, hold_calls};
 pub use stall::{Holder, StallReport, set_stall_hook, set_stall_timeout};
 pub(crate) use stall::{HookSlot, hold_hook};
 pub use stats::EngineStats;

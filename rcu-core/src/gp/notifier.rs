@@ -1,13 +1,14 @@
 //! Notifiers: intrusive nodes that are called once a cookie is done.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::calls::calling;
 use crate::GpSeq;
 use crate::runtime::{aborting, callback_scope};
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::const_fn;
 
 /// An intrusive node that is called once the cookie it was armed with is done.
 ///
@@ -78,8 +79,10 @@ pub(super) struct ArmedList {
 }
 
 impl ArmedList {
-    pub(super) const fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()) }
+    const_fn! {
+        pub(super) const fn new() -> Self {
+            Self { head: AtomicPtr::new(ptr::null_mut()) }
+        }
     }
 
     /// Publishes `node`, armed with `cookie`. The caller must look at the sequence afterwards,
@@ -164,39 +167,6 @@ impl ArmedList {
             if !now().is_done(due) {
                 return;
             }
-        }
-    }
-}
-
-/// Held shared while notifiers are off their list, exclusively by a fork.
-static CALLS: RwLock<()> = RwLock::new(());
-
-thread_local! {
-    /// Whether this thread holds `CALLS`: a notifier may arm another, whose call may be due.
-    static CALLING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// For a fork: no notifier is off its list while this is held.
-pub(crate) type CallGate = RwLockWriteGuard<'static, ()>;
-
-pub(crate) fn hold_calls() -> CallGate {
-    CALLS.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Keeps forks out until it is dropped.
-struct Calling(Option<RwLockReadGuard<'static, ()>>);
-
-fn calling() -> Calling {
-    if CALLING.replace(true) {
-        return Calling(None);
-    }
-    Calling(Some(CALLS.read().unwrap_or_else(PoisonError::into_inner)))
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        if self.0.is_some() {
-            CALLING.set(false);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Threads that sleep until a grace period ends: an event count on a futex.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::const_fn;
 use crate::{asym, futex};
 
 /// Sleepers of one domain. Each end of a grace period wakes all of them; each looks at its own
@@ -15,8 +16,10 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    pub(super) const fn new() -> Self {
-        Self { sleepers: AtomicU32::new(0), event: AtomicU32::new(0) }
+    const_fn! {
+        pub(super) const fn new() -> Self {
+            Self { sleepers: AtomicU32::new(0), event: AtomicU32::new(0) }
+        }
     }
 
     /// Sleeps until the next wake-up, `timeout` at most, unless `done()` holds. One look, one

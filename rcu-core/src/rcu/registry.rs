@@ -8,14 +8,14 @@
 use std::error::Error;
 use std::fmt;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::slot::{NOBODY, Slot};
 use crate::asym::{self, Choice, Strategy};
 use crate::fork::watch_forks;
 use crate::gp::{Holder, ReaderSet};
 use crate::signals::without_signals;
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError, const_fn};
 use crate::{GpSeq, pages};
 
 /// Slots made at a time: one page.
@@ -35,11 +35,13 @@ pub(crate) struct FreeSlots(*const Slot);
 unsafe impl Send for FreeSlots {}
 
 impl Registry {
-    pub(super) const fn new() -> Self {
-        Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-            free: Mutex::new(FreeSlots(ptr::null())),
-            choice: OnceLock::new(),
+    const_fn! {
+        pub(super) const fn new() -> Self {
+            Self {
+                head: AtomicPtr::new(ptr::null_mut()),
+                free: Mutex::new(FreeSlots(ptr::null())),
+                choice: OnceLock::new(),
+            }
         }
     }
 
@@ -132,9 +134,11 @@ impl Registry {
     fn add_slots(&self, free: &mut FreeSlots) {
         let chunk: *mut Slot = pages::map_or_abort(CHUNK * size_of::<Slot>()).as_ptr().cast();
         for i in 0..CHUNK {
-            // SAFETY: within the chunk, which is zeroed: an idle slot with null links; and mapped
-            // for ever.
-            let slot = unsafe { &*chunk.add(i) };
+            // SAFETY: within the chunk, which is ours, and mapped for ever.
+            let slot = unsafe {
+                chunk.add(i).write(Slot::new());
+                &*chunk.add(i)
+            };
             if self.choice().strategy == Strategy::Fence {
                 slot.set_fenced();
             }
@@ -253,7 +257,7 @@ impl fmt::Display for StrategyFrozen {
 
 impl Error for StrategyFrozen {}
 
-#[cfg(test)]
+#[cfg(all(test, not(rcu_loom)))]
 mod tests {
     use super::*;
 

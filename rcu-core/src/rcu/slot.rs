@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::process;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 #[cfg(debug_assertions)]
 use std::{panic::Location, ptr};
 
 use crate::gp::Holder;
+use crate::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::{GpSeq, asym};
 
 /// The low bits of a slot's word: how many sections are open, nested.
@@ -45,6 +45,19 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// An idle slot without a thread.
+    pub(super) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            flags: AtomicU32::new(0),
+            owner: AtomicI32::new(NOBODY),
+            #[cfg(debug_assertions)]
+            opened_at: AtomicPtr::new(ptr::null_mut()),
+            next_in_registry: AtomicPtr::new(ptr::null_mut()),
+            next_free: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
     /// Opens a section, nested or not. The strategy's barrier must follow.
     #[inline(always)]
     pub(super) fn enter(&self, stamp: impl FnOnce() -> GpSeq) {
@@ -165,25 +178,13 @@ fn nested_too_deeply() -> ! {
     process::abort();
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(rcu_loom)))]
 mod tests {
     use super::*;
 
-    fn slot() -> Slot {
-        Slot {
-            word: AtomicU64::new(0),
-            flags: AtomicU32::new(0),
-            owner: AtomicI32::new(NOBODY),
-            #[cfg(debug_assertions)]
-            opened_at: AtomicPtr::default(),
-            next_in_registry: AtomicPtr::default(),
-            next_free: AtomicPtr::default(),
-        }
-    }
-
     #[test]
     fn only_sections_stamped_by_this_scan_are_skipped() {
-        let slot = slot();
+        let slot = Slot::new();
         let scanning = GpSeq::new(u64::MAX - 1); // stamps keep the low 48 bits
         assert!(!slot.holds_up(scanning));
         slot.enter(|| GpSeq::new(u64::MAX - 2));
