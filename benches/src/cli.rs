@@ -44,9 +44,6 @@ pub(crate) struct Common {
     /// Barriers of readers; as the environment's RCU_STRATEGY
     #[arg(long, global = true)]
     pub(crate) strategy: Option<Strategy>,
-    /// Restartable sequences; as the environment's RCU_RSEQ
-    #[arg(long, global = true)]
-    pub(crate) rseq: Option<Switch>,
     /// Write results as JSON, one object a line
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -59,12 +56,6 @@ pub(crate) struct Common {
 pub(crate) enum Strategy {
     Membarrier,
     Fence,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
 }
 
 #[derive(Debug, Args)]

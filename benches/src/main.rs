@@ -14,7 +14,8 @@ mod workload;
 
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use rcu_core::Rcu;
 
 use cli::{Cli, Command, Common};
 use report::verdict::Unusable;
@@ -22,14 +23,13 @@ use report::verdict::Unusable;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     end_with_the_pipe();
-    choose_modes(&cli.common);
-    let verdict = match &cli.command {
+    let verdict = choose_strategy(&cli.common).and_then(|()| match &cli.command {
         None => tour::run(&cli.common),
         Some(Command::Table(args)) => compare::table::run(&cli.common, args),
         Some(Command::Refscale(args)) => scale::refscale::run(&cli.common, args),
         Some(Command::Torture(args)) => torture::command(&cli.common, args),
         Some(Command::Model(args)) => model::command(&cli.common, args),
-    };
+    });
     match verdict {
         Ok(verdict) => {
             println!("\n{verdict}");
@@ -48,14 +48,12 @@ fn end_with_the_pipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
-/// Hands the modes on through the environment, where the libraries look for them.
-fn choose_modes(common: &Common) {
-    fn set(name: &str, value: Option<impl ValueEnum>) {
-        if let Some(value) = value.as_ref().and_then(ValueEnum::to_possible_value) {
-            // SAFETY: called first in `main`, when there is no other thread.
-            unsafe { std::env::set_var(name, value.get_name()) };
-        }
-    }
-    set("RCU_STRATEGY", common.strategy);
-    set("RCU_RSEQ", common.rseq);
+/// Sets what the options say of how readers are ordered; refuses what cannot be had.
+fn choose_strategy(common: &Common) -> Result<(), Unusable> {
+    let Some(strategy) = common.strategy else { return Ok(()) };
+    let strategy = match strategy {
+        cli::Strategy::Membarrier => rcu_core::Strategy::Membarrier,
+        cli::Strategy::Fence => rcu_core::Strategy::Fence,
+    };
+    Rcu.set_strategy(strategy).map_err(|refused| Unusable(refused.to_string()))
 }

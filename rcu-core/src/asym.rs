@@ -27,7 +27,8 @@ use std::sync::atomic::{Ordering, compiler_fence, fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// Readers pay a compiler fence; a grace period interrupts each CPU that runs one of our
-    /// threads, for a moment.
+    /// threads, for a moment. If the system takes `membarrier` back later (a sandbox that is entered
+    /// late), the process ends with a message.
     Membarrier,
     /// Readers pay a full fence on each entry; nobody is interrupted.
     Fence,
@@ -56,13 +57,17 @@ const VARIABLE: &str = "RCU_STRATEGY";
 /// else `Membarrier` where the system grants it.
 pub(crate) fn default_choice() -> Choice {
     static CHOICE: OnceLock<Choice> = OnceLock::new();
-    *CHOICE.get_or_init(|| match std::env::var(VARIABLE).as_deref() {
-        Ok("fence") => {
+    *CHOICE.get_or_init(|| match (std::env::var(VARIABLE).as_deref(), register()) {
+        (Ok("fence"), _) => {
             Choice { strategy: Strategy::Fence, reason: "asked for by RCU_STRATEGY=fence" }
         }
-        _ => match register() {
-            Ok(()) => Choice { strategy: Strategy::Membarrier, reason: "membarrier is available" },
-            Err(reason) => Choice { strategy: Strategy::Fence, reason },
+        (_, Err(reason)) => Choice { strategy: Strategy::Fence, reason },
+        (Ok("membarrier" | "") | Err(_), Ok(())) => {
+            Choice { strategy: Strategy::Membarrier, reason: "membarrier is available" }
+        }
+        (Ok(_), Ok(())) => Choice {
+            strategy: Strategy::Membarrier,
+            reason: "membarrier is available; RCU_STRATEGY is neither fence nor membarrier",
         },
     })
 }
@@ -148,12 +153,20 @@ mod sys {
 
     pub(super) fn membarrier() {
         compiler_fence(Ordering::SeqCst);
-        if call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
+        let mut tries = 0;
+        while call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
+            let error = std::io::Error::last_os_error();
+            // The system may be out of memory for a moment.
+            if error.raw_os_error() == Some(libc::ENOMEM) && tries < 1000 {
+                tries += 1;
+                std::thread::yield_now();
+                continue;
+            }
             super::fatal(format_args!(
                 "membarrier failed ({}) after it had worked; readers can no longer be waited for. \
                  If a sandbox was entered late, enter it before the first section, or set \
                  RCU_STRATEGY=fence.",
-                std::io::Error::last_os_error()
+                error
             ));
         }
         compiler_fence(Ordering::SeqCst);

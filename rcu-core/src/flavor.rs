@@ -42,6 +42,12 @@ use crate::{Cookie, Wait};
 /// Code that frees memory trusts an implementation: `poll` may be true, and `synchronize`,
 /// `cond_synchronize` and a notifier's call may happen, only when the rule above holds for the
 /// cookie in question. Clones must be handles of the same domain.
+///
+/// `get_state` is a full fence. Cookies are [`GpSeq::snapshot`](crate::GpSeq::snapshot)s of one
+/// sequence, kept as [`Engine`](crate::gp::Engine) keeps it: multiples of 4, each grace period 4 after
+/// the one before, never going back, at most [`ACTIVE_COOKIES`](crate::ACTIVE_COOKIES) of them live.
+/// `poll` agrees with [`Cookie::is_done_at`] on the order, for every multiple of 4 up to the latest
+/// snapshot, whether it was given out or not. `notify` makes one call for each arming.
 pub unsafe trait Flavor: Clone + Send + Sync + 'static {
     /// Keeps a section open; dropping it ends the section.
     type Guard<'a>
@@ -230,8 +236,8 @@ pub unsafe trait Flavor: Clone + Send + Sync + 'static {
     /// over, and that grace period is asked for. A building block for queues; see [`Notifier`] for
     /// what its call may do and an example.
     ///
-    /// The call comes from whichever thread notices, with no lock held, and from inside `notify`
-    /// itself when the cookie is done already.
+    /// The call comes from whichever thread notices, and from inside `notify` itself when the cookie
+    /// is done already.
     ///
     /// # Safety
     ///

@@ -4,10 +4,12 @@ mod common;
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::{mem, thread};
+use std::time::Instant;
+use std::{fs, mem, thread};
 
 use common::in_child_process;
 use rcu_core::gp::Notifier;
+use rcu_core::runtime::{self, Next, Task, gp_interval};
 use rcu_core::{Cookie, Flavor, GpSeq, Rcu, Strategy};
 
 /// Readers against an updater that frees: what every mode must do.
@@ -47,8 +49,8 @@ fn exercise() {
     drop(unsafe { Box::from_raw(shared.into_inner()) });
 }
 
-/// From here on `membarrier` fails in this thread and in those it starts, as in a sandbox.
-fn refuse_membarrier() {
+/// From here on this system call fails in this thread and in those it starts, as in a sandbox.
+fn refuse(call: libc::c_long, error: i32) {
     // `bpf_stmt` and `bpf_jump` of the C headers, spelt out.
     let load_call_number = libc::sock_filter {
         code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
@@ -56,11 +58,11 @@ fn refuse_membarrier() {
         jf: 0,
         k: mem::offset_of!(libc::seccomp_data, nr) as u32,
     };
-    let is_membarrier = libc::sock_filter {
+    let is_the_call = libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
         jt: 0,
         jf: 1,
-        k: libc::SYS_membarrier as u32,
+        k: call as u32,
     };
     let give = |verdict| libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
@@ -70,8 +72,8 @@ fn refuse_membarrier() {
     };
     let mut filter = [
         load_call_number,
-        is_membarrier,
-        give(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        is_the_call,
+        give(libc::SECCOMP_RET_ERRNO | error as u32),
         give(libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
@@ -86,7 +88,7 @@ fn refuse_membarrier() {
 #[test]
 fn a_sandbox_without_membarrier_gets_fences() {
     in_child_process("a_sandbox_without_membarrier_gets_fences", &[("RCU_STRATEGY", "")], || {
-        refuse_membarrier();
+        refuse(libc::SYS_membarrier, libc::EPERM);
         assert_eq!(Rcu.strategy(), Strategy::Fence);
         assert_eq!(Rcu.strategy_reason(), "the system refuses membarrier");
         let refused = Rcu.set_strategy(Strategy::Membarrier).unwrap_err();
@@ -172,6 +174,109 @@ fn a_notifier_that_panics_ends_the_process_with_a_message() {
     let message = message.downcast_ref::<String>().unwrap();
     assert!(message.contains("inside a callback"), "{message}");
     assert!(message.contains("a notifier panicked"), "{message}");
+}
+
+/// Runs `body`, which ends its process, in a child: what the child said.
+fn dies(name: &str, body: impl FnOnce()) -> String {
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        in_child_process(name, &[("RCU_STRATEGY", "")], body);
+    }));
+    died.unwrap_err().downcast_ref::<String>().unwrap().clone()
+}
+
+#[test]
+fn membarrier_taken_back_ends_the_process_with_a_message() {
+    let message = dies("membarrier_taken_back_ends_the_process_with_a_message", || {
+        drop(Rcu.read_lock());
+        assert_eq!(Rcu.strategy(), Strategy::Membarrier);
+        refuse(libc::SYS_membarrier, libc::EPERM);
+        Rcu.synchronize_expedited();
+    });
+    assert!(message.contains("RCU_STRATEGY=fence"), "{message}");
+}
+
+#[test]
+fn nesting_too_deep_ends_the_process_with_a_message() {
+    let message = dies("nesting_too_deep_ends_the_process_with_a_message", || {
+        (0..=u16::MAX).for_each(|_| mem::forget(Rcu.read_lock()));
+    });
+    assert!(message.contains("guards leaked"), "{message}");
+}
+
+/// Without background threads nothing is lost: whoever waits does the work.
+#[test]
+fn a_process_that_gets_no_threads_does_the_work_itself() {
+    static TASK_RAN: AtomicBool = AtomicBool::new(false);
+    static CALLED: AtomicBool = AtomicBool::new(false);
+    static TASK: Task = Task::new(run);
+    static NOTIFIER: Notifier = Notifier::new(call);
+    unsafe fn run(_: NonNull<Task>, _: Instant) -> Next {
+        assert!(runtime::in_callback());
+        TASK_RAN.store(true, Ordering::Relaxed);
+        Next::Done
+    }
+    unsafe fn call(_: NonNull<Notifier>) {
+        CALLED.store(true, Ordering::Relaxed);
+    }
+    in_child_process("a_process_that_gets_no_threads_does_the_work_itself", &[], || {
+        // A reader that is there already, and holds up what follows for a while.
+        let (opened, open) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let guard = Rcu.read_lock();
+            opened.send(()).unwrap();
+            (0..10_000).for_each(|_| thread::yield_now());
+            drop(guard);
+        });
+        open.recv().unwrap();
+        refuse(libc::SYS_clone3, libc::EAGAIN);
+        refuse(libc::SYS_clone, libc::EAGAIN);
+        // SAFETY: statics, submitted and armed once.
+        unsafe {
+            runtime::reclaim().submit(NonNull::from(&TASK));
+            Rcu.notify(NonNull::from(&NOTIFIER), Rcu.get_state());
+        }
+        let cookie = Rcu.start_poll();
+        assert!(!runtime::start());
+        Rcu.cond_synchronize(cookie);
+        Rcu.synchronize();
+        assert!(Rcu.poll(cookie));
+        assert!(TASK_RAN.load(Ordering::Relaxed) && CALLED.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+fn grace_periods_that_nobody_expedites_keep_their_distance() {
+    in_child_process("grace_periods_that_nobody_expedites_keep_their_distance", &[], || {
+        Rcu.synchronize();
+        let (begin, started) = (Instant::now(), Rcu.stats().grace_periods.started);
+        (0..20).for_each(|_| Rcu.synchronize());
+        // A start may have come just before the first look.
+        let distances = (Rcu.stats().grace_periods.started - started - 1) as u32;
+        assert!(begin.elapsed() >= distances * gp_interval());
+        assert_eq!(Rcu.stats().grace_periods.expedited, 0);
+        Rcu.synchronize_expedited();
+        assert_eq!(Rcu.stats().grace_periods.expedited, 1);
+    });
+}
+
+#[test]
+fn background_threads_block_all_signals() {
+    in_child_process("background_threads_block_all_signals", &[], || {
+        assert!(runtime::start());
+        Rcu.synchronize();
+        let mut ours = 0;
+        for task in fs::read_dir("/proc/self/task").unwrap() {
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            if status.starts_with("Name:\trcu-") {
+                let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+                let blocked = u64::from_str_radix(line.unwrap().trim(), 16).unwrap();
+                assert_ne!(blocked & 1 << (libc::SIGTERM - 1), 0, "{status}");
+                assert_ne!(blocked & 1 << (libc::SIGURG - 1), 0, "{status}");
+                ours += 1;
+            }
+        }
+        assert_eq!(ours, 2);
+    });
 }
 
 #[test]

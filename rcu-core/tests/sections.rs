@@ -84,7 +84,8 @@ fn cookies_of_a_section_are_not_done_at_its_end() {
         let cookie = Rcu.start_poll();
         thread::yield_now();
         assert_eq!(Rcu.poll_any(&[cookie]), None);
-        assert_eq!(Rcu.poll_any(&[cookie, Cookie::COMPLETED]), Some(1));
+        let done = Cookie::COMPLETED;
+        assert_eq!(Rcu.poll_any(&[cookie, done, done]), Some(1), "the first");
         drop(guard);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rcu_core::{Flavor, Rcu, RcuGuard};
 
+use crate::process::Node;
 use crate::{NoMemory, RcuBox};
 
 /// A value that any number of threads load while others replace it.
@@ -151,7 +152,8 @@ impl<T: Send + Sync + 'static> RcuCell<T> {
         Ok(())
     }
 
-    /// Replaces the value and shows the old one, which is dropped after a grace period.
+    /// Replaces the value and shows the old one, which is dropped after a grace period. Without
+    /// memory it ends as `Box::new` does.
     ///
     /// ```
     /// use rcu_kvfree::{Flavor, Rcu, RcuCell};
@@ -171,7 +173,8 @@ impl<T: Send + Sync + 'static> RcuCell<T> {
     }
 
     /// Replaces the value by what `next` makes of it, trying again when another thread was first.
-    /// No update is lost. `next` may run several times, and runs inside a section.
+    /// No update is lost. `next` may run several times, and runs inside a section, as does the drop
+    /// of a value that came too late. Without memory it ends as `Box::new` does.
     ///
     /// ```
     /// use rcu_kvfree::{Flavor, Rcu, RcuCell};
@@ -230,7 +233,7 @@ impl<T: Send + Sync + 'static> RcuCell<T> {
 
 #[cold]
 fn out_of_memory<T>() -> ! {
-    handle_alloc_error(Layout::new::<T>())
+    handle_alloc_error(Layout::new::<Node<T>>())
 }
 
 impl<T: Send + Sync + 'static> Drop for RcuCell<T> {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcu_core::Rcu;
+use rcu_core::runtime::callback_scope;
 use rcu_pending::{Pending, Stats};
 
 use crate::process::{Boxed, Bulk, PANICS, Retire, Retired};
@@ -26,9 +27,14 @@ pub(crate) fn queue() -> Option<&'static Pending<Bulk, Rcu>> {
 
 #[cold]
 fn make_queue() -> Option<&'static Pending<Bulk, Rcu>> {
-    // Two threads may each make one; one of the two is dropped, empty.
     let queue = Pending::new(Rcu, Bulk).ok()?;
-    Some(QUEUE.get_or_init(|| queue))
+    if let Err(second) = QUEUE.set(queue) {
+        // Another thread was first. Ours is empty, and its drop must not wait, as our caller may
+        // not: in a callback it does not.
+        let _scope = callback_scope();
+        drop(second);
+    }
+    QUEUE.get()
 }
 
 /// Queues an object of a type with a head. Its maker has seen to it that there is a queue.
@@ -92,7 +98,8 @@ pub unsafe fn free_rcu<T: Send + 'static>(object: NonNull<T>) {
 ///
 /// # Panics
 ///
-/// Inside a section and inside a callback (a value's destructor that a batch runs, for example).
+/// Inside a section and inside a callback (a value's destructor that a batch runs, for example),
+/// unless nothing has ever been retired.
 ///
 /// ```
 /// use rcu_kvfree::{RcuBox, kvfree_rcu_barrier, kvfree_stats};

@@ -11,6 +11,11 @@ pub use rcu_box::{NoMemory, RcuBox};
 pub use rcu_core::{self, Cookie, Flavor, Rcu, RcuGuard, Strategy};
 pub use rcu_pending::{self, Pending};
 
+/// Runs the code of the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// Runs the code of the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/guide.md")]

@@ -114,6 +114,18 @@ fn every_nth_allocation_fails() {
     assert_eq!(kvfree_stats().leaked, 100);
     assert!(kvfree_stats().queue.is_none());
 
+    // Half a queue is none: a box is refused while nothing could take it later.
+    fault::set_every(2);
+    assert!(RcuBox::try_new(Payload::new()).is_err());
+    settle("half a queue", false);
+
+    // Once it is made a box needs no memory any more; the queue has not even a leaf yet.
+    let boxes: Vec<_> = (0..1000).map(|_| RcuBox::new(Payload::new())).collect();
+    fault::set_every(1);
+    boxes.into_iter().for_each(RcuBox::retire);
+    settle("boxes without memory", false);
+    assert_eq!(kvfree_stats().leaked, 100);
+
     let cell = RcuCell::new(Payload::new());
     for every in 1..=24 {
         for threads in [1, 3] {
@@ -136,4 +148,20 @@ fn every_nth_allocation_fails() {
     assert_eq!(kvfree_stats().leaked, leaked);
     drop(cell);
     settle("at the end", false);
+
+    // Memory comes back from destructors that panic, and from boxes that are taken apart.
+    struct Panics(#[allow(dead_code, reason = "only its size counts")] [u8; PAYLOAD]);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+    for _ in 0..100 {
+        RcuBox::new(Panics([0; PAYLOAD])).retire();
+        // SAFETY: a box's pointer, never published, retired once.
+        unsafe { free_rcu(NonNull::from(Box::leak(Box::new(Panics([0; PAYLOAD]))))) };
+        drop(RcuBox::into_inner(RcuBox::new(Payload::new())));
+    }
+    settle("panics", false);
+    assert_eq!(kvfree_stats().panics, 200);
 }

@@ -50,8 +50,12 @@ fn nothing_is_dropped_while_a_section_that_may_see_it_is_open() {
     let cell = RcuCell::new(Counted(drops.clone()));
     let guard = Rcu.read_lock();
     let seen = cell.load(&guard);
-    for _ in 0..1000 {
-        cell.store(Counted(drops.clone()));
+    for n in 0..1000 {
+        match n % 3 {
+            0 => cell.store(Counted(drops.clone())),
+            1 => drop(cell.swap(Counted(drops.clone()), &guard)),
+            _ => cell.update(|_| Counted(drops.clone())),
+        }
     }
     for _ in 0..200 {
         thread::yield_now();
@@ -63,6 +67,29 @@ fn nothing_is_dropped_while_a_section_that_may_see_it_is_open() {
     drop(cell);
     kvfree_rcu_barrier();
     assert_eq!(drops.load(Ordering::Relaxed), 1001);
+}
+
+#[test]
+fn an_update_that_was_overtaken_starts_anew() {
+    let cell = RcuCell::new(0);
+    let mut runs = 0;
+    cell.update(|n| {
+        runs += 1;
+        if runs == 1 {
+            cell.store(10);
+        }
+        n + 1
+    });
+    assert_eq!((runs, *cell.load(&Rcu.read_lock())), (2, 11));
+}
+
+#[test]
+fn bytes_that_wait_are_counted() {
+    let guard = Rcu.read_lock();
+    (0..100).for_each(|_| RcuBox::new([0u8; 1000]).retire());
+    (0..100).for_each(|_| retire_boxed([0u8; 1000]));
+    assert!(kvfree_stats().queue.is_some_and(|queue| queue.bytes >= 200_000));
+    drop(guard);
 }
 
 #[test]
@@ -87,10 +114,9 @@ fn a_destructor_that_panics_stops_no_other() {
     }
     let before = kvfree_stats().panics;
     let drops = Arc::new(AtomicUsize::new(0));
-    for _ in 0..100 {
-        retire_boxed(Panics(drops.clone()));
-        RcuBox::new(Panics(drops.clone())).retire();
-    }
+    // One kind after the other: objects of one type that lie next to each other go in one call.
+    (0..100).for_each(|_| retire_boxed(Panics(drops.clone())));
+    (0..100).for_each(|_| RcuBox::new(Panics(drops.clone())).retire());
     kvfree_rcu_barrier();
     assert_eq!(drops.load(Ordering::Relaxed), 200);
     assert_eq!(kvfree_stats().panics - before, 67);

@@ -91,10 +91,16 @@ impl<P: Process, F: Flavor> Inner<P, F> {
     /// A headless item that finds this CPU's shard taken, or without memory.
     fn enqueue_elsewhere(&self, item: P::Item) -> Result<(), P::Item> {
         for shard in self.shards.iter() {
-            if let Some(mut locked) = shard.try_lock()
-                && locked.push(item)
-            {
-                return Ok(());
+            // Twice: a shard that is free but has no node gets some.
+            for _ in 0..2 {
+                let Some(mut locked) = shard.try_lock() else { break };
+                if locked.push(item) {
+                    return Ok(());
+                }
+                drop(locked);
+                if !shard.grow() {
+                    break;
+                }
             }
         }
         let own = self.shards.current();

@@ -81,19 +81,23 @@ impl<F: Flavor> ReapSide<F> {
 
     fn file_leaf<P: Process>(&mut self, shard: &Shard<P, F>, leaf: Leaf<P::Item, F>) {
         let cookie = leaf.cookie();
-        let batches = self.batches.as_slice();
-        let found = batches.iter().position(|batch| batch.cookie == cookie).or_else(|| {
+        // What is done shares one batch, whatever its cookie: of a backlog every leaf may have another.
+        let done = self.is_done(&shard.inner().flavor, cookie);
+        let latest = self.done.seq();
+        let shares =
+            |batch: &Batch<F>| batch.cookie == cookie || done && batch.cookie.is_done_at(latest);
+        let found = self.batches.as_slice().iter().position(shares).or_else(|| {
             // The place first, then the batch: there is no empty one.
             self.batches.try_push(Batch::new(cookie)).ok()?;
             Some(self.batches.as_slice().len() - 1)
         });
         let index = found.unwrap_or_else(|| self.batches.as_slice().len() - 1);
         let batch = &mut self.batches.as_mut_slice()[index];
-        if batch.cookie != cookie {
+        if !shares(batch) {
             // No memory for another batch: the leaf shares the last one's, under the later cookie.
-            batch.cookie = later(batch.cookie, cookie);
             shard.in_flight.disturb();
         }
+        batch.cookie = later(batch.cookie, cookie);
         batch.add(leaf, || shard.take_inner_node());
     }
 
@@ -265,8 +269,9 @@ impl<P: Process, F: Flavor> Shard<P, F> {
 
     #[cold]
     fn early(&self, cookie: Cookie<F>) {
-        // Whatever said so is not to be believed again.
-        self.lock_reap().done = Cookie::from_seq(GpSeq::new(cookie.seq().get().wrapping_sub(4)));
+        // Whatever said so is not to be believed again; nor is the cookie before this one, which
+        // may be live too.
+        self.lock_reap().done = Cookie::from_seq(GpSeq::new(cookie.seq().get().wrapping_sub(8)));
         if self.inner().counters.early.fetch_add(1, Ordering::Relaxed) == 0 {
             report(format_args!("objects were about to be freed before {cookie:?}; they are kept"));
         }

@@ -16,6 +16,7 @@ use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 /// See the [module](self). The lock word and the open leaf come first and in this order: a
 /// restartable section will look at the one and move the other.
@@ -200,10 +201,15 @@ fn add(counter: &AtomicUsize, bytes: usize) {
     }
 }
 
-/// Spins a little, then lets others run.
+/// Spins a little, then lets others run, then sleeps a moment.
 pub(crate) fn relax(tries: &mut u32) {
     *tries = tries.saturating_add(1);
-    if *tries < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
+    match *tries {
+        0..100 => std::hint::spin_loop(),
+        100..200 => std::thread::yield_now(),
+        // Who holds the lock may be of a lower priority than we are, and yielding is not for them.
+        _ => std::thread::sleep(Duration::from_micros(50)),
+    }
 }
 
 /// The lock of a shard's enqueue side. Dropping it unlocks, files what came into the inbox

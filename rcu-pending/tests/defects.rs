@@ -32,6 +32,23 @@ fn enqueue(queue: &Queue, flavor: &Fake, linked: bool) -> &'static Object {
     object
 }
 
+/// A queue for so many CPUs whose open leaf, on this one, is full: 30 items that the timer, which
+/// keeps real time, has not parted.
+fn full(cpus: usize) -> (Arc<Queue>, Fake, Arc<Watch>) {
+    loop {
+        let (_, flavor, watch) = queue(0);
+        pretend_cpus(cpus);
+        let check = Check { flavor: flavor.clone(), watch: watch.clone() };
+        let queue = Arc::new(Pending::new(flavor.clone(), check).unwrap());
+        (0..30).for_each(|_| {
+            enqueue(&queue, &flavor, false);
+        });
+        if queue.stats().nodes == 1 {
+            return (queue, flavor, watch);
+        }
+    }
+}
+
 /// Dequeues one, and checks what is said about its grace period.
 fn take(queue: &Queue, flavor: &Fake) -> Option<&'static Object> {
     let dequeued = queue.dequeue()?;
@@ -200,11 +217,12 @@ fn early_free_is_refused() {
         flavor.step();
         flavor.step();
         until(|| queue.stats().early == 1);
+        until(|| take(&queue, &flavor).is_some()); // and is not called elapsed either
         until(|| {
             flavor.step();
             queue.count() == 0
         });
-        assert!(objects.iter().all(|object| object.is(PROCESSED)));
+        assert!(objects.iter().all(|object| object.is(PROCESSED) || object.is(TAKEN)));
         assert_eq!(queue.stats().early, 1);
         watch.assert_content();
     }
@@ -247,17 +265,31 @@ fn barrier_follows_what_is_moved() {
     until(|| Arc::strong_count(&queue) == 1);
 }
 
+/// A barrier sees more batches through than a reaper takes at a time.
+#[test]
+fn barrier_processes_many_batches() {
+    let _alone = alone();
+    let (queue, flavor, watch) = queue(0);
+    flavor.set_deaf(true); // nobody but the barrier
+    let mut objects = Vec::new();
+    for _ in 0..10 {
+        objects.extend((0..31).map(|_| enqueue(&queue, &flavor, false)));
+        take(&queue, &flavor).unwrap(); // files
+        flavor.grace_period();
+    }
+    queue.barrier();
+    assert!(objects.iter().all(|object| object.is(PROCESSED) || object.is(TAKEN)));
+    flavor.set_deaf(false);
+    watch.assert_content();
+}
+
 /// A barrier waits for an item that was left in an inbox, and that whoever took the inbox has not
 /// filed yet.
 #[test]
 fn barrier_waits_for_carriers() {
     let _alone = alone();
-    let (queue, flavor, watch) = queue(0);
-    let queue = Arc::new(queue);
+    let (queue, flavor, watch) = full(2);
     let (sender, receiver) = std::sync::mpsc::channel();
-    (0..30).for_each(|_| {
-        enqueue(&queue, &flavor, false);
-    });
     let last = Object::make();
     retire(&flavor, last);
     // The leaf is full: the next item closes it, with the shard locked. Meanwhile, another posts
@@ -287,17 +319,45 @@ fn barrier_waits_for_carriers() {
     watch.assert_content();
 }
 
+/// What is posted to an inbox until the very moment it is taken gets a cookie that covers it.
+#[test]
+fn an_inbox_gets_its_cookie_after_it_is_taken() {
+    let _alone = alone();
+    let (queue, flavor, watch) = full(2);
+    let last = Object::make();
+    retire(&flavor, last);
+    // The leaf is full: the next item closes it, with the shard locked. Meanwhile another posts
+    // its item. Right after the snapshot for that, time passes and a third one comes.
+    flavor.on_snapshot({
+        let (queue, flavor) = (queue.clone(), flavor.clone());
+        move || {
+            enqueue(&queue, &flavor, true);
+            flavor.after_snapshot({
+                let flavor = flavor.clone();
+                move || {
+                    flavor.clone().after_snapshot(move || {
+                        flavor.step();
+                        flavor.step();
+                        enqueue(&queue, &flavor, true);
+                    });
+                }
+            });
+        }
+    });
+    // SAFETY: nobody reads it, and it stays for ever.
+    unsafe { queue.enqueue(Two::new(last, false)) };
+    until(|| {
+        flavor.step();
+        watch.processed.load(SeqCst) == 33
+    });
+    watch.assert_content();
+}
+
 /// A headless item that finds the only shard locked gets a leaf of its own, without the lock.
 #[test]
 fn headless_finds_all_locked() {
     let _alone = alone();
-    let (_two, flavor, watch) = queue(0);
-    pretend_cpus(1);
-    let check = Check { flavor: flavor.clone(), watch: watch.clone() };
-    let queue = Arc::new(Pending::new(flavor.clone(), check).unwrap());
-    (0..30).for_each(|_| {
-        enqueue(&queue, &flavor, false);
-    });
+    let (queue, flavor, watch) = full(1);
     let last = Object::make();
     retire(&flavor, last);
     flavor.on_snapshot({
@@ -312,6 +372,34 @@ fn headless_finds_all_locked() {
     until(|| {
         flavor.step();
         watch.processed.load(SeqCst) == 32
+    });
+    watch.assert_content();
+}
+
+/// A lock holder that is preempted does not make each headless item cost a leaf: another shard takes
+/// them, and gets memory for it.
+#[test]
+fn headless_items_share_leaves_elsewhere() {
+    let _alone = alone();
+    let (queue, flavor, watch) = full(2);
+    let last = Object::make();
+    retire(&flavor, last);
+    flavor.on_snapshot({
+        let (queue, flavor) = (queue.clone(), flavor.clone());
+        move || {
+            (0..100).for_each(|_| {
+                enqueue(&queue, &flavor, false);
+            });
+        }
+    });
+    // SAFETY: nobody reads it, and it stays for ever.
+    unsafe { queue.enqueue(Two::new(last, false)) };
+    // Two on the first shard, four or a few more (the timer may part them) on the second.
+    let nodes = queue.stats().nodes;
+    assert!(nodes <= 12, "{nodes}");
+    until(|| {
+        flavor.step();
+        watch.processed.load(SeqCst) == 131
     });
     watch.assert_content();
 }
@@ -369,5 +457,12 @@ fn nodes_are_used_again() {
         assert!(round < 5 || stats.mapped <= mapped + 32 * 1024, "{mapped} {stats}");
     }
     assert_eq!(watch.processed.load(SeqCst), 20_000);
+    // Nor does it keep the leaves that were emptied from their end.
+    for _ in 0..1000 {
+        enqueue(&queue, &flavor, false);
+    }
+    while take(&queue, &flavor).is_some() {}
+    queue.barrier();
+    assert_eq!((queue.count(), queue.stats().nodes), (0, 0));
     assert!(flavor.poll(rcu_core::Cookie::COMPLETED));
 }

@@ -246,6 +246,52 @@ fn drop_waits() {
     }
 }
 
+/// The user's code is none of the business of the thread that runs grace periods, its end included.
+#[test]
+fn what_processes_is_dropped_elsewhere() {
+    struct Last(std::sync::mpsc::Sender<Option<String>>);
+    impl Process for Last {
+        type Item = Ptr<u8>;
+        fn process(&self, _: &[Ptr<u8>]) {}
+    }
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.send(thread::current().name().map(str::to_owned)).unwrap();
+        }
+    }
+    let _alone = alone();
+    for _ in 0..20 {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let queue = Pending::new(Rcu, Last(sender)).unwrap();
+        // SAFETY: never touched.
+        unsafe { queue.enqueue(Ptr(NonNull::dangling())) };
+        drop(queue); // the timer may be the last to know it
+        assert_ne!(receiver.recv().unwrap().as_deref(), Some("rcu-gp"));
+    }
+}
+
+/// What a queue has mapped goes back with it.
+#[test]
+fn pages_go_back() {
+    let mapped_pages = || -> usize {
+        let counts = std::fs::read_to_string("/proc/self/statm").unwrap();
+        counts.split(' ').next().unwrap().parse().unwrap()
+    };
+    let _alone = alone();
+    let one = || {
+        let (queue, watch) = queue();
+        fill(&queue, 100);
+        assert!(queue.stats().mapped > 0);
+        queue.close();
+        until(|| Arc::strong_count(&watch) == 1);
+    };
+    (0..50).for_each(|_| one());
+    let before = mapped_pages();
+    (0..500).for_each(|_| one());
+    // A chunk of each would be 2,000 pages and more.
+    assert!(mapped_pages() < before + 1000, "{before} {}", mapped_pages());
+}
+
 #[test]
 fn drop_inside_a_section_does_not_wait() {
     let _alone = alone();

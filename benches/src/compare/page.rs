@@ -16,6 +16,7 @@ impl Outcome {
     /// Prints, writes and draws all cases.
     pub(crate) fn show(&self, output: &mut Output) {
         println!("{}", self.text());
+        println!("  A ratio is the median of the rounds' own ratios.\n");
         output.rows(&self.rows());
         self.plots(output);
     }

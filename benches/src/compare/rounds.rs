@@ -202,7 +202,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::subjects;
+    use crate::workload::{reclaimer::Footprint, subjects};
 
     fn plan(seconds: u64) -> Plan {
         Plan {
@@ -229,6 +229,7 @@ mod tests {
 
     #[test]
     fn a_plan_runs_and_is_good() {
+        let _alone = subjects::kvfree::alone();
         let plan = Plan { seconds: Duration::from_millis(30), ..plan(1) };
         let outcome = plan.run("test");
         assert!(outcome.cases.iter().all(|case| case.rates.len() == plan.rounds()));
@@ -244,6 +245,49 @@ mod tests {
         assert_eq!((cases[3].threads, cases[3].mix), (1, Mix::B));
         assert_eq!(cases[3].subject, subjects::ALL[1].name);
         assert_eq!((cases[6].threads, cases[6].mix), (2, Mix::A));
+    }
+
+    /// A table whose subject holds so many bytes, and held none at rest.
+    struct Holds(usize);
+
+    impl Carried for Holds {
+        fn run(&self, _: &Zipf, _: &Run) -> Tally {
+            Tally::default()
+        }
+
+        fn settle(&self) -> i64 {
+            0
+        }
+
+        fn footprint(&self) -> Option<Footprint> {
+            Some(Footprint { objects: 0, bytes: self.0 })
+        }
+
+        fn at_rest(&self) -> Option<Footprint> {
+            Some(Footprint { objects: 0, bytes: 0 })
+        }
+
+        fn unload(self: Box<Self>) -> i64 {
+            0
+        }
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_is_judged() {
+        let fault = Tally { faults: 1, ..Tally::default() };
+        let cases = [
+            (Tally::default(), 0, 0),
+            (fault, 0, 0),
+            (Tally::default(), 1, 0),
+            (Tally::default(), 0, 1),
+        ];
+        for (case, (tally, left, bytes)) in cases.iter().enumerate() {
+            let mut outcome = plan(1).empty();
+            outcome.judge(0, tally, *left, &Holds(*bytes));
+            let mut verdict = Verdict::default();
+            outcome.verdict(&mut verdict);
+            assert_eq!(verdict.good(), case == 0, "{case}: {verdict}");
+        }
     }
 
     #[test]

@@ -6,16 +6,19 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use rcu_core::Rcu;
+
 /// The global allocator of this build.
 pub(crate) const ALLOCATOR: &str = "system";
 
 /// The line that heads a page of results.
 pub(crate) fn line() -> String {
     format!(
-        "{}, {} CPUs, Linux {}, allocator {ALLOCATOR}, {}",
+        "{}, {} CPUs, Linux {}, allocator {ALLOCATOR}, strategy {}, {}",
         cpu_model(),
         cpus(),
         kernel(),
+        Rcu.strategy(),
         date()
     )
 }

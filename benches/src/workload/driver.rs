@@ -222,5 +222,8 @@ mod tests {
         table.remove(key_of(0));
         let tally = drive(&table, &zipf, &run(Mix::A, 1));
         assert!(tally.lost > 0 && tally.faults == 0, "{tally:?}");
+        let mut one = Tally::default();
+        one.count(&table, Op::Update { key: key_of(0), seed: 1 });
+        assert_eq!((one.lost, one.ops, one.reads), (1, 1, 0));
     }
 }

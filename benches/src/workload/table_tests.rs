@@ -13,7 +13,11 @@ use crate::workload::{
     entry::{Entry, Fault},
     reclaimer::{Reclaimer, Subject},
     rng::Rng,
-    subjects::{crossbeam_epoch::CrossbeamEpoch, rwlock::ReadWriteLock},
+    subjects::{
+        crossbeam_epoch::CrossbeamEpoch,
+        kvfree::{self, Kvfree},
+        rwlock::ReadWriteLock,
+    },
 };
 
 /// The negative control: drops what it is given at once, whoever reads it. The memory is kept until
@@ -128,6 +132,12 @@ fn storm<S: Subject>() {
 }
 
 #[test]
+fn threads_over_kvfree() {
+    let _alone = kvfree::alone();
+    storm::<Kvfree>();
+}
+
+#[test]
 fn threads_over_crossbeam_epoch() {
     storm::<CrossbeamEpoch>();
 }
@@ -146,11 +156,17 @@ fn a_free_inside_a_section_is_seen() {
     assert_eq!(table.read_through(1, || assert!(table.remove(1))), Read::Bad(Fault::Poisoned));
 }
 
-#[test]
-fn a_section_keeps_what_it_found() {
-    let table = Table::new(CrossbeamEpoch::make::<Entry>(), 2);
+fn section_keeps_what_it_found<S: Subject>() {
+    let table = Table::new(S::make::<Entry>(), 2);
     table.insert(1, 1);
     assert_eq!(table.read_through(1, || assert!(table.update(1, 2))), Read::Hit(0));
     assert_eq!(table.read_through(1, || assert!(table.remove(1))), Read::Hit(1));
     assert_eq!(table.read(1), Read::Miss);
+}
+
+#[test]
+fn a_section_keeps_what_it_found() {
+    let _alone = kvfree::alone();
+    section_keeps_what_it_found::<Kvfree>();
+    section_keeps_what_it_found::<CrossbeamEpoch>();
 }

@@ -163,6 +163,8 @@ impl<R: ReaderSet> Engine<R> {
         loop {
             let seq = self.peek();
             if seq.is_done(GpSeq::new(self.requested.load(Ordering::Relaxed))) {
+                // Whoever ended the grace period may have been stopped before telling.
+                self.ended();
                 if self.retire_task() {
                     return Next::Done;
                 }

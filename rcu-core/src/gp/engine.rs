@@ -275,7 +275,7 @@ impl<R: ReaderSet> Engine<R> {
     }
 
     /// Tells all who wait that a grace period is over.
-    fn ended(&self) {
+    pub(super) fn ended(&self) {
         // Pairs with the fences of `Waiters::wait` and of `arm`.
         asym::full();
         self.waiters.wake();

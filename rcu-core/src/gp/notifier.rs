@@ -13,7 +13,8 @@ use crate::sync::const_fn;
 /// An intrusive node that is called once the cookie it was armed with is done.
 ///
 /// Arming ([`Flavor::notify`](crate::Flavor::notify)) needs no memory and no lock. The call is
-/// made by whichever thread finds the grace period over, outside every lock; it must be short, must
+/// made by whichever thread finds the grace period over, which may be inside any call of a queue; so
+/// it must call no queue and take no lock that a caller of one may hold. It must be short, must
 /// not block or fork, and must not panic (the process is aborted): hand real work to
 /// [`runtime::reclaim`](crate::runtime::reclaim).
 /// When the call begins the node belongs to its owner again, who may free it or arm it anew, in the

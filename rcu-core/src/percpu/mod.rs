@@ -78,7 +78,7 @@ impl<T> PerCpu<T> {
     /// ```
     /// use rcu_core::percpu::PerCpu;
     /// let ids = PerCpu::try_new(|cpu| cpu).unwrap();
-    /// assert_eq!(*ids.get(ids.len()), 0);
+    /// assert_eq!(*ids.get(ids.len() + 1), 1 % ids.len());
     /// ```
     #[inline]
     pub fn get(&self, cpu: usize) -> &T {

@@ -105,3 +105,44 @@ extern "C" fn thread_exit(value: *mut libc::c_void) {
         ENGINE.readers().put_slot(slot);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Flavor, Rcu};
+
+    fn exit_value() -> *const Slot {
+        // SAFETY: the key was created, or this thread could not have registered.
+        unsafe { libc::pthread_getspecific(exit_key().unwrap()) }.cast_const().cast()
+    }
+
+    /// What the C library does when the thread exits: takes the value back, and hands it over.
+    fn exit() {
+        let slot = exit_value();
+        // SAFETY: a live key.
+        unsafe { libc::pthread_setspecific(exit_key().unwrap(), ptr::null()) };
+        thread_exit(slot.cast_mut().cast());
+    }
+
+    #[test]
+    fn a_thread_that_exits_gives_its_slot_back_once_it_is_idle() {
+        std::thread::spawn(|| {
+            let guard = Rcu.read_lock();
+            let mine = slot().unwrap();
+            exit();
+            assert!(slot().is_some_and(|slot| ptr::eq(slot, mine)), "a guard is held");
+            assert!(ptr::eq(exit_value(), mine), "asks to be called again");
+            let other = std::thread::spawn(|| ptr::from_ref(register()).addr()).join().unwrap();
+            assert_ne!(other, ptr::from_ref(mine).addr(), "an occupied slot is nobody else's");
+
+            drop(guard);
+            exit();
+            assert!(slot().is_none() && fast_slot().is_none(), "the slot may be another's now");
+            assert!(exit_value().is_null());
+            drop(Rcu.read_lock()); // as later destructors do: registers anew
+            assert!(slot().is_some());
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -4,11 +4,13 @@
 //! timer, and never waits inside one; others, `rcu-reclaim`, run callbacks and free. They start
 //! together, when something is made that needs them or on the first call that waits, or explicitly
 //! by [`start`]; never from a section, from [`get_state`](crate::Flavor::get_state),
-//! [`start_poll`](crate::Flavor::start_poll) or an enqueue. They block all signals. While nothing is
+//! [`start_poll`](crate::Flavor::start_poll) or an enqueue. They block all signals that come from
+//! outside, and run on the CPUs and under the scheduling policy of the main thread. While nothing is
 //! pending they sleep without waking.
 //!
 //! In the mode `Callers`, and also if no thread can be had, whoever waits does the work: nothing is
-//! lost, but nothing happens either while nobody waits. In the mode `External` the embedder calls
+//! lost, but nothing happens either while nobody waits; and destructors run on whichever thread that
+//! is, so it must not hold a lock that they take. In the mode `External` the embedder calls
 //! [`drive`] besides.
 
 mod config;

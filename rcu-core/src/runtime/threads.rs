@@ -1,10 +1,12 @@
 //! Starting the background threads.
 
+use std::mem;
+use std::os::unix::thread::JoinHandleExt;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::config::{Config, Mode, State, state};
@@ -53,7 +55,8 @@ fn spawn_all(config: &Config) -> bool {
         && spawn(&config.gp_name, config, &GP)
 }
 
-/// Starts a thread that blocks all signals: handlers run on the threads of those who set them.
+/// Starts a thread that blocks all signals from outside: handlers run on the threads of those who
+/// set them.
 fn spawn(name: &str, config: &Config, executor: &'static Executor) -> bool {
     let cpus = config.cpus.as_deref().and_then(cpu_set);
     let body = move || {
@@ -64,7 +67,42 @@ fn spawn(name: &str, config: &Config, executor: &'static Executor) -> bool {
         executor.run()
     };
     // A new thread inherits the mask of its maker.
-    without_signals(|| thread::Builder::new().name(name.into()).spawn(body).is_ok())
+    let spawned = without_signals(|| thread::Builder::new().name(name.into()).spawn(body));
+    match spawned {
+        Ok(thread) => {
+            if cpus.is_none() {
+                run_where_main_does(thread.as_pthread_t());
+            }
+            schedule_like_main(thread.as_pthread_t());
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// A new thread inherits the CPUs of its maker too. Those of one pinned thread could keep
+/// everybody's grace periods from running, so it gets the main thread's; from outside, as it might
+/// not run even to do this by itself.
+fn run_where_main_does(thread: libc::pthread_t) {
+    let Ok(cpus) = sched_getaffinity(Pid::this()) else { return };
+    // SAFETY: the thread runs for ever; the set is read only.
+    unsafe {
+        libc::pthread_setaffinity_np(thread, size_of::<CpuSet>(), (&raw const cpus).cast());
+    }
+}
+
+/// As with the CPUs: a new thread inherits a real-time policy, and this one is everybody's.
+fn schedule_like_main(thread: libc::pthread_t) {
+    // SAFETY: all zeroes is a value of this type.
+    let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
+    // SAFETY: the thread runs for ever; the parameters are ours.
+    unsafe {
+        let main = libc::getpid();
+        let policy = libc::sched_getscheduler(main);
+        if policy >= 0 && libc::sched_getparam(main, &raw mut parameters) == 0 {
+            libc::pthread_setschedparam(thread, policy, &raw const parameters);
+        }
+    }
 }
 
 fn cpu_set(cpus: &[usize]) -> Option<CpuSet> {

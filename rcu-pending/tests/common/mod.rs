@@ -9,6 +9,7 @@ use rcu_pending::{Item, Link, Process};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// Tests of one program share the fault hook and the pretended CPUs, so they take turns. Ends with
@@ -46,16 +47,19 @@ struct State {
     section: AtomicU8,
     /// Whether notifiers are not called for now.
     deaf: AtomicBool,
-    /// Run once, at the start of the next `get_state`, or of the next wait.
+    /// Run once, at the start of the next `get_state`, or of the next wait (`on_wait`).
     on_snapshot: Mutex<Option<Hook>>,
+    /// Run once, at the end of the next `get_state`.
+    after_snapshot: Mutex<Option<Hook>>,
     on_wait: Mutex<Option<Hook>>,
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
+/// For the thread that set it: timers and reapers take snapshots too, when they please.
+type Hook = (ThreadId, Box<dyn FnOnce() + Send>);
 
 fn run(hook: &Mutex<Option<Hook>>) {
-    let hook = hook.lock().unwrap().take();
-    if let Some(hook) = hook {
+    let own = hook.lock().unwrap().take_if(|(owner, _)| *owner == thread::current().id());
+    if let Some((_, hook)) = own {
         hook();
     }
 }
@@ -69,6 +73,7 @@ impl Fake {
             section: AtomicU8::new(0),
             deaf: AtomicBool::new(false),
             on_snapshot: Mutex::new(None),
+            after_snapshot: Mutex::new(None),
             on_wait: Mutex::new(None),
         }))
     }
@@ -80,11 +85,15 @@ impl Fake {
     }
 
     pub fn on_snapshot(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.0.on_snapshot.lock().unwrap() = Some(Box::new(hook));
+        *self.0.on_snapshot.lock().unwrap() = Some((thread::current().id(), Box::new(hook)));
+    }
+
+    pub fn after_snapshot(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.0.after_snapshot.lock().unwrap() = Some((thread::current().id(), Box::new(hook)));
     }
 
     pub fn on_wait(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.0.on_wait.lock().unwrap() = Some(Box::new(hook));
+        *self.0.on_wait.lock().unwrap() = Some((thread::current().id(), Box::new(hook)));
     }
 
     pub fn seq(&self) -> GpSeq {
@@ -158,7 +167,9 @@ unsafe impl Flavor for Fake {
     fn get_state(&self) -> Cookie<Self> {
         run(&self.0.on_snapshot);
         fence(SeqCst);
-        Cookie::from_seq(self.seq().snapshot())
+        let cookie = Cookie::from_seq(self.seq().snapshot());
+        run(&self.0.after_snapshot);
+        cookie
     }
 
     fn start_poll(&self) -> Cookie<Self> {
@@ -317,6 +328,9 @@ impl<F: Flavor> Process for Check<F> {
 
     fn process(&self, items: &[Two]) {
         drop(self.watch.gate.lock().unwrap_or_else(PoisonError::into_inner));
+        if !rcu_core::runtime::in_callback() {
+            self.watch.complain("not marked as a callback".to_owned());
+        }
         for item in items {
             let object = item.object();
             let needs = Cookie::<F>::from_seq(GpSeq::new(object.needs.load(SeqCst)));

@@ -51,3 +51,10 @@ impl<T: Send + Sync + 'static> Reclaimer<T> for Kvfree {
         Some(Footprint { objects: queue.objects, bytes: queue.used })
     }
 }
+
+/// Tests that look at what the queue holds take turns: there is one for the whole process.
+#[cfg(test)]
+pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -166,6 +166,7 @@ mod tests {
 
     #[test]
     fn every_subject_frees_what_it_is_given() {
+        let _alone = kvfree::alone();
         for subject in ALL {
             let (left, after, _) = left_after_a_run(subject);
             assert_eq!((left, after), (0, 0), "{}", subject.name);
