@@ -9,7 +9,9 @@ mod machine;
 mod notifier;
 pub(crate) mod registry;
 pub(crate) mod report;
+mod strategy;
 mod visited;
+mod wake;
 
 use crate::{
     cli::{Common, ModelArgs},
@@ -21,7 +23,8 @@ use crate::{
 use registry::{Bounds, CaseResult, Protocol, missed, run_case};
 
 /// All protocols there are models of.
-pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&gp::GracePeriod, &notifier::NotifierArming];
+pub(crate) const PROTOCOLS: &[&dyn Protocol] =
+    &[&gp::GracePeriod, &wake::SleepAndWake, &notifier::NotifierArming];
 
 /// What a run found.
 #[derive(Debug)]
