@@ -11,6 +11,7 @@ pub(crate) mod registry;
 pub(crate) mod report;
 mod strategy;
 mod visited;
+mod waiters;
 mod wake;
 
 use crate::{
@@ -24,7 +25,7 @@ use registry::{Bounds, CaseResult, Protocol, missed, run_case};
 
 /// All protocols there are models of.
 pub(crate) const PROTOCOLS: &[&dyn Protocol] =
-    &[&gp::GracePeriod, &wake::SleepAndWake, &notifier::NotifierArming];
+    &[&gp::GracePeriod, &wake::SleepAndWake, &waiters::WaiterSharing, &notifier::NotifierArming];
 
 /// What a run found.
 #[derive(Debug)]
