@@ -7,6 +7,7 @@ mod engine;
 mod gp;
 mod machine;
 mod notifier;
+mod registration;
 pub(crate) mod registry;
 pub(crate) mod report;
 mod strategy;
@@ -24,8 +25,13 @@ use crate::{
 use registry::{Bounds, CaseResult, Protocol, missed, run_case};
 
 /// All protocols there are models of.
-pub(crate) const PROTOCOLS: &[&dyn Protocol] =
-    &[&gp::GracePeriod, &wake::SleepAndWake, &waiters::WaiterSharing, &notifier::NotifierArming];
+pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
+    &gp::GracePeriod,
+    &wake::SleepAndWake,
+    &waiters::WaiterSharing,
+    &registration::Registration,
+    &notifier::NotifierArming,
+];
 
 /// What a run found.
 #[derive(Debug)]
