@@ -4,6 +4,7 @@
 //! A protocol is a file or room with an implementation of [`Protocol`], named in [`PROTOCOLS`].
 
 mod engine;
+mod fork;
 mod gp;
 mod machine;
 mod notifier;
@@ -30,6 +31,7 @@ pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
     &wake::SleepAndWake,
     &waiters::WaiterSharing,
     &registration::Registration,
+    &fork::ForkedChild,
     &notifier::NotifierArming,
 ];
 
