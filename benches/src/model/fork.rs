@@ -93,7 +93,7 @@ impl Protocol for ForkedChild {
     fn cases(&self, bounds: Bounds) -> Vec<Case> {
         let full = [OWN, OTHERS, OWN_LEAKED, OWN_NEWBORN, OTHERS_NEWBORN];
         let all = if bounds == Bounds::Full { &full[..] } else { &full[..3] };
-        let grace_periods = 2;
+        let grace_periods = if bounds == Bounds::Full { 2 } else { 1 };
         let mut cases = Vec::new();
         let mut add = |subject, strategy: Strategy, expect, mutation, settings: &[Setting]| {
             let configuration = |it: &Setting| it.configuration(strategy, mutation, grace_periods);

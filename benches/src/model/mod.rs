@@ -3,6 +3,7 @@
 //!
 //! A protocol is a file or room with an implementation of [`Protocol`], named in [`PROTOCOLS`].
 
+mod cancel;
 mod engine;
 mod fork;
 mod gp;
@@ -31,6 +32,7 @@ pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
     &wake::SleepAndWake,
     &waiters::WaiterSharing,
     &registration::Registration,
+    &cancel::WaitFuture,
     &fork::ForkedChild,
     &notifier::NotifierArming,
 ];

@@ -43,7 +43,7 @@ const MUTATIONS: &[(Mutation, Threads)] = &[
     (Mutation::PushRelaxed, TWO_OLD),
     (Mutation::GiveBackOpen, LEAK_AND_NEW),
     (Mutation::EndAtExit, LEAK),
-    (Mutation::GiveBackRelaxed, TWO_OLD),
+    (Mutation::GiveBackRelaxed, OLD_AND_NEW),
 ];
 
 impl Threads {
@@ -77,7 +77,8 @@ impl Protocol for Registration {
 
     fn cases(&self, bounds: Bounds) -> Vec<Case> {
         let full = [ONE_OLD, ONE_NEW, LEAK, TWO_OLD, OLD_AND_NEW, LEAK_AND_NEW];
-        let all = if bounds == Bounds::Full { &full[..] } else { &full[..3] };
+        let small = full.map(|it| Threads { grace_periods: 1, ..it });
+        let all = if bounds == Bounds::Full { &full[..] } else { &small[..3] };
         let mut cases = Vec::new();
         let mut add = |subject, strategy: Strategy, expect, mutation, threads: &[Threads]| {
             let configuration = |it: &Threads| it.configuration(strategy, mutation);
@@ -90,8 +91,12 @@ impl Protocol for Registration {
         for &(mutation, threads) in MUTATIONS {
             for strategy in Strategy::BOTH {
                 // The largest of them, and much the same in both.
-                let large = matches!(mutation, Mutation::GiveBackOpen | Mutation::GiveBackRelaxed);
-                if bounds == Bounds::Small && large && strategy == Strategy::Membarrier {
+                let large = match mutation {
+                    Mutation::GiveBackOpen => strategy == Strategy::Membarrier,
+                    Mutation::GiveBackRelaxed => strategy == Strategy::Fence,
+                    _ => false,
+                };
+                if bounds == Bounds::Small && large {
                     continue;
                 }
                 let subject = Subject::Mutation(mutation.name());

@@ -132,6 +132,7 @@ impl Protocol for SleepAndWake {
             add(Subject::Correct, strategy, Expect::Safe, None, all);
         }
         for &(mutation, expect, threads) in MUTATIONS {
+            let threads = if bounds == Bounds::Full { threads } else { &threads[..1] };
             for (strategy, expect) in Strategy::BOTH.into_iter().zip(expect) {
                 let subject = Subject::Mutation(mutation.name());
                 add(subject, strategy, expect, Some(mutation), threads);

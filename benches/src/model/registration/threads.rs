@@ -331,8 +331,8 @@ impl Registering {
                     let me = &mut next.readers[reader];
                     me.held = value == 0;
                     me.at = if late { LatePush } else { Leave };
-                    if !self.has(Mutation::GiveBackRelaxed) {
-                        // No more loads, and release stores only.
+                    if reader != 0 || !self.has(Mutation::GiveBackRelaxed) {
+                        // No more loads, and release stores only, or none that matter.
                         next.machine.harden(thread);
                     }
                     let what =
@@ -364,7 +364,7 @@ impl Registering {
             UnlockAgain => {
                 let release = !self.has(Mutation::GiveBackRelaxed);
                 machine.store(thread, LOCK, 0, release);
-                me.at = Done;
+                *me = Reader { at: Done, slot: 0, ..*me };
                 "lets go of the lock, exits"
             }
             Done => return,

@@ -338,7 +338,7 @@ impl Sharing {
                 task.at = if ended { End(self.ended()) } else { Look };
                 if first { "moves the grace period on" } else { "is not the first to do so" }
             }
-            End(end) => return self.end_steps(state, TASK, end, |at| Self::set_task(at), out),
+            End(end) => return self.end_steps(state, TASK, end, Self::set_task, out),
             Retire => {
                 if self.has(Mutation::RetireByStore) {
                     if !machine.can_store(TASK) {
