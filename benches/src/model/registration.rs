@@ -26,14 +26,17 @@ struct Threads {
     old: usize,
     new: usize,
     leaks: bool,
+    registered: bool,
     grace_periods: u8,
 }
 
-const ONE_OLD: Threads = Threads { old: 1, new: 0, leaks: false, grace_periods: 2 };
+const ONE_OLD: Threads =
+    Threads { old: 1, new: 0, leaks: false, registered: false, grace_periods: 2 };
 const ONE_NEW: Threads = Threads { old: 0, new: 1, ..ONE_OLD };
 const LEAK: Threads = Threads { leaks: true, ..ONE_OLD };
 const TWO_OLD: Threads = Threads { old: 2, grace_periods: 1, ..ONE_OLD };
 const OLD_AND_NEW: Threads = Threads { new: 1, grace_periods: 1, ..ONE_OLD };
+const REUSE: Threads = Threads { registered: true, ..OLD_AND_NEW };
 const LEAK_AND_NEW: Threads = Threads { leaks: true, ..OLD_AND_NEW };
 
 /// Each mutation and the threads that show it.
@@ -41,18 +44,19 @@ const MUTATIONS: &[(Mutation, Threads)] = &[
     (Mutation::HeadBeforeHeavy, ONE_OLD),
     (Mutation::EnterBeforePush, ONE_OLD),
     (Mutation::PushRelaxed, TWO_OLD),
-    (Mutation::GiveBackOpen, LEAK_AND_NEW),
+    (Mutation::GiveBackOpen, Threads { leaks: true, ..REUSE }),
     (Mutation::EndAtExit, LEAK),
-    (Mutation::GiveBackRelaxed, OLD_AND_NEW),
+    (Mutation::GiveBackRelaxed, REUSE),
 ];
 
 impl Threads {
     /// As it stands in tables.
     fn name(self) -> String {
         format!(
-            "readers: {}, born later: {}{}, periods: {}",
+            "readers: {}, born later: {}{}{}, periods: {}",
             self.old,
             self.new,
+            if self.registered { ", one registered" } else { "" },
             if self.leaks { ", one leaks its guard" } else { "" },
             self.grace_periods,
         )
@@ -60,8 +64,8 @@ impl Threads {
 
     /// This many threads, as a configuration.
     fn configuration(self, strategy: Strategy, mutation: Option<Mutation>) -> Configuration {
-        let Self { old, new, leaks, grace_periods } = self;
-        let model = Registering { strategy, mutation, old, new, leaks, grace_periods };
+        let Self { old, new, leaks, registered, grace_periods } = self;
+        let model = Registering { strategy, mutation, old, new, leaks, registered, grace_periods };
         Configuration { name: self.name(), check: Box::new(move || explore(&model)) }
     }
 }

@@ -73,6 +73,8 @@ pub(super) struct Registering {
     pub(super) new: usize,
     /// Whether the first reader never leaves its section.
     pub(super) leaks: bool,
+    /// Whether the first reader has registered before anything else happens.
+    pub(super) registered: bool,
     pub(super) grace_periods: u8,
 }
 
@@ -124,9 +126,15 @@ impl Model for Registering {
     type Step = Step;
 
     fn initial(&self) -> State {
+        let mut machine = Memory::new(((1 << self.old) - 1) << READER);
+        if self.registered {
+            machine.store(DRIVER, HEAD, 1, true);
+            machine.fence(DRIVER);
+            machine.fence(READER);
+        }
         State {
-            machine: Memory::new(((1 << self.old) - 1) << READER),
-            slots: Slots::default(),
+            machine,
+            slots: Slots { free: 0, made: self.registered.into() },
             updater: Updater::default(),
             driver: Driver::default(),
             readers: std::array::from_fn(|it| self.new_reader(it)),

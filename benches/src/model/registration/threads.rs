@@ -127,7 +127,7 @@ impl Registering {
     pub(super) fn new_reader(&self, reader: usize) -> Reader {
         let at = if reader >= self.old {
             ReaderAt::Unborn
-        } else if self.has(Mutation::EnterBeforePush) {
+        } else if self.has(Mutation::EnterBeforePush) || self.registered && reader == 0 {
             ReaderAt::LoadSeq
         } else {
             ReaderAt::Lock
@@ -267,9 +267,10 @@ impl Registering {
                 "is born"
             }
             Lock | LockAgain => {
-                match machine.compare_exchange_acq_rel(thread, LOCK, 0, 1) {
-                    Some(true) => {}
-                    Some(false) | None => return,
+                // Acquire, and no release: what came before may come later.
+                let take = |held| (held == 0).then_some(1);
+                if machine.update(thread, LOCK, false, take) != Some(0) {
+                    return;
                 }
                 me.at = if before.at == Lock { Take } else { GiveBack };
                 "takes the lock"
@@ -332,7 +333,7 @@ impl Registering {
                     me.held = value == 0;
                     me.at = if late { LatePush } else { Leave };
                     if reader != 0 || !self.has(Mutation::GiveBackRelaxed) {
-                        // No more loads, and release stores only, or none that matter.
+                        // No more loads; and its stores but the lock's are release stores, in order.
                         next.machine.harden(thread);
                     }
                     let what =
