@@ -14,7 +14,8 @@ mod updater;
 
 use super::engine::explore;
 use super::registry::{Bounds, Case, Configuration, Expect, Protocol, Subject};
-use state::{Exchange, Gp, Heavy, Mutation, Strategy};
+use super::strategy::Strategy;
+use state::{Exchange, Gp, Heavy, Mutation};
 
 /// The grace-period protocol of `rcu-core`.
 #[derive(Debug)]

@@ -207,13 +207,24 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
         location: usize,
         change: impl FnOnce(u8) -> Option<u8>,
     ) -> Option<u8> {
+        self.update(thread, location, true, change)
+    }
+
+    /// The same with release left out unless `release`.
+    pub(crate) fn update(
+        &mut self,
+        thread: usize,
+        location: usize,
+        release: bool,
+        change: impl FnOnce(u8) -> Option<u8>,
+    ) -> Option<u8> {
         let taken = (0..T).any(|it| it != thread && self.buffered(it, location).is_some());
         if taken || !self.can_store(thread) {
             return None;
         }
         let old = self.load_acquire(thread, location);
         if let Some(new) = change(old) {
-            self.store(thread, location, new, true);
+            self.store(thread, location, new, release);
         }
         Some(old)
     }
@@ -260,6 +271,27 @@ impl<const T: usize, const L: usize, const W: usize> Machine<T, L, W> {
     /// Whether `thread` has no store left in its buffer.
     pub(crate) fn is_drained(&self, thread: usize) -> bool {
         self.buffers[thread].len() == 0
+    }
+
+    /// Sets `location` to zero, if no store to it is on its way: for counts that nobody compares.
+    pub(crate) fn forget(&mut self, location: usize) {
+        assert!(location >= W, "a location that may be loaded early");
+        if (0..T).all(|thread| self.buffered(thread, location).is_none()) {
+            self.memory[location] = 0;
+        }
+    }
+
+    /// A weak thread begins: it has no stores on their way, and loads nothing older than now.
+    pub(crate) fn start(&mut self, thread: usize) {
+        self.weak |= 1 << thread;
+        self.windows[thread] = [Window::default(); W];
+    }
+
+    /// `thread` is gone, and with it what it had not yet stored and the barriers it waited for.
+    pub(crate) fn vanish(&mut self, thread: usize) {
+        self.buffers[thread] = Buffer::default();
+        self.awaited[thread] = 0;
+        self.harden(thread);
     }
 
     /// Declares that `thread` will do no more early loads, so that states that differ only in what

@@ -3,13 +3,19 @@
 //!
 //! A protocol is a file or room with an implementation of [`Protocol`], named in [`PROTOCOLS`].
 
+mod cancel;
 mod engine;
+mod fork;
 mod gp;
 mod machine;
 mod notifier;
+mod registration;
 pub(crate) mod registry;
 pub(crate) mod report;
+mod strategy;
 mod visited;
+mod waiters;
+mod wake;
 
 use crate::{
     cli::{Common, ModelArgs},
@@ -21,7 +27,15 @@ use crate::{
 use registry::{Bounds, CaseResult, Protocol, missed, run_case};
 
 /// All protocols there are models of.
-pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&gp::GracePeriod, &notifier::NotifierArming];
+pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
+    &gp::GracePeriod,
+    &wake::SleepAndWake,
+    &waiters::WaiterSharing,
+    &registration::Registration,
+    &cancel::WaitFuture,
+    &fork::ForkedChild,
+    &notifier::NotifierArming,
+];
 
 /// What a run found.
 #[derive(Debug)]

@@ -166,3 +166,19 @@ pub(crate) fn missed(results: &[CaseResult]) -> Vec<(&'static str, &'static str)
     missed.dedup();
     missed
 }
+
+/// Runs all of a protocol in the bounds of `cargo test`: each case must come to what is said of it,
+/// and each mutation must be found in some mode.
+#[cfg(test)]
+pub(crate) fn check_small(protocol: &dyn Protocol) {
+    let run = |case: &Case| {
+        let result = run_case(protocol.name(), case);
+        if let Some((configuration, found)) = result.found() {
+            println!("{:?} {} {configuration}\n{found}", case.subject, case.mode);
+        }
+        assert!(result.as_expected(), "{:?} under {}", case.subject, case.mode);
+        result
+    };
+    let results: Vec<_> = protocol.cases(Bounds::Small).iter().map(run).collect();
+    assert_eq!(missed(&results), []);
+}

@@ -1,7 +1,8 @@
 //! The driver: takes the sequence through a grace period, alone or along with another driver.
 
 use super::reader::stamp_of;
-use super::state::{Exchange, Gp, Heavy, Mutation, SEQ, SLOT, State, Step, Strategy, THREADS};
+use super::state::{Exchange, Gp, Heavy, Mutation, SEQ, SLOT, State, Step, THREADS};
+use crate::model::strategy::Strategy;
 
 /// Where a driver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

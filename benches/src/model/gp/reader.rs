@@ -1,7 +1,8 @@
 //! The reader: stamps its slot, loads the pointers, leaves; and a signal handler that does the same
 //! in between.
 
-use super::state::{Gp, Mutation, POINTER, SEQ, SLOT, State, Step, Strategy};
+use super::state::{Gp, Mutation, POINTER, SEQ, SLOT, State, Step};
+use crate::model::strategy::Strategy;
 
 /// Where a reader is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::updater::Updater;
 use crate::model::engine::Model;
 use crate::model::machine::{Background, Machine};
+use crate::model::strategy::Strategy;
 
 /// Threads at most, of all kinds.
 pub(super) const THREADS: usize = 4;
@@ -20,28 +21,6 @@ pub(super) const SLOT: usize = 3;
 
 /// The machine of this model: weak threads may load the sequence and the pointers early.
 pub(super) type Memory = Machine<THREADS, 5, 3>;
-
-/// Which barriers readers and drivers have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strategy {
-    /// Compiler fences in readers, a barrier on every thread in drivers.
-    Membarrier,
-    /// A full fence in readers, one in drivers.
-    Fence,
-}
-
-impl Strategy {
-    /// In the order of tables.
-    pub(super) const BOTH: [Self; 2] = [Self::Membarrier, Self::Fence];
-
-    /// As it stands in tables.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Membarrier => "Membarrier",
-            Self::Fence => "Fence",
-        }
-    }
-}
 
 /// How a heavy barrier reaches the other threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The grace-period model in small bounds.
 
 use super::super::registry::{Bounds, Expect, Protocol, Subject, run_case};
-use super::state::{Gp, Strategy};
+use super::state::Gp;
 use super::{GRACE_PERIODS, GracePeriod, LEAST, MUTATIONS};
 use crate::model::engine::explore;
+use crate::model::strategy::Strategy;
 
 fn check(select: impl Fn(Subject) -> bool) {
     let cases = GracePeriod.cases(Bounds::Small);
