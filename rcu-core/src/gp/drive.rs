@@ -137,14 +137,22 @@ impl<R: ReaderSet> Engine<R> {
     /// last wake-up took the request along.
     fn still_blocked(&self, scan: &mut Scan<R>) -> bool {
         let (of, Some(cursor)) = (scan.of, &mut scan.cursor) else { return false };
-        if self.peek() != of {
-            return false;
+        loop {
+            let before = cursor.clone();
+            self.readers().watch(&before);
+            // Between asking and looking: a reader whose leaving this look does not see sees that
+            // it was asked.
+            self.readers().heavy();
+            // Somebody else may have ended the grace period; a section of the next one would then
+            // be taken for one that holds this one up.
+            if self.peek() != of || self.readers().quiescent(cursor, of) {
+                return false;
+            }
+            if *cursor == before {
+                return true;
+            }
+            // That one has left; now it is another that has not been asked.
         }
-        self.readers().watch(&*cursor);
-        // Between asking and looking: a reader whose leaving this look does not see sees that it
-        // was asked.
-        self.readers().heavy();
-        !self.readers().quiescent(cursor, of)
     }
 
     /// A report, if this scan has stalled and nobody has told of it.
@@ -159,6 +167,7 @@ impl<R: ReaderSet> Engine<R> {
 
     /// The background driver: goes on for as long as something is asked for, never blocking.
     fn run(&'static self, now: Instant) -> Next {
+        self.napping.store(false, Ordering::Relaxed);
         let mut paced = self.hold_driver();
         loop {
             let seq = self.peek();
@@ -183,7 +192,11 @@ impl<R: ReaderSet> Engine<R> {
                 Step::Started => *last_start = Some(now),
                 Step::Blocked => {
                     let Some(pause) = patience.pause() else { continue };
+                    // Before the look at the sequence in there, and its barrier: pairs with the
+                    // fence in `ended`.
+                    self.napping.store(true, Ordering::Relaxed);
                     if !self.still_blocked(scan) {
+                        self.napping.store(false, Ordering::Relaxed);
                         continue;
                     }
                     let report = self.stall_report(scan);

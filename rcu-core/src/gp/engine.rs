@@ -35,7 +35,7 @@ const FIRST: GpSeq = GpSeq::new(0u64.wrapping_sub(4 * 64));
 /// heavy barrier has ended, and what those sections did happens before the return.
 pub unsafe trait ReaderSet: Send + Sync + 'static {
     /// How far a scan has come; starts anew with each grace period and driver.
-    type Cursor: Default + Send;
+    type Cursor: Clone + Default + PartialEq + Send;
 
     /// The heavy barrier of this domain's strategy.
     fn heavy(&self);
@@ -93,6 +93,8 @@ pub struct Engine<R: ReaderSet> {
     pub(super) urgent: AtomicU64,
     /// Whether `task` is with the executor.
     pub(super) active: AtomicBool,
+    /// Whether the background driver sleeps for a reader, or is about to.
+    pub(super) napping: AtomicBool,
     pub(super) task: Task,
     /// Used by the task only; the lock is never contended.
     pub(super) paced: Mutex<Paced<R>>,
@@ -133,6 +135,7 @@ impl<R: ReaderSet> Engine<R> {
             requested: CachePadded::new(AtomicU64::new(FIRST.get())),
             urgent: AtomicU64::new(FIRST.get()),
             active: AtomicBool::new(false),
+            napping: AtomicBool::new(false),
             task: Task::new(run_paced::<R>),
             paced: Mutex::new(Paced::new()),
             waiters: Waiters::new(),
@@ -276,8 +279,12 @@ impl<R: ReaderSet> Engine<R> {
 
     /// Tells all who wait that a grace period is over.
     pub(super) fn ended(&self) {
-        // Pairs with the fences of `Waiters::wait` and of `arm`.
+        // Pairs with the fences of `Waiters::wait` and of `arm`, and with the barrier of a
+        // background driver that is about to sleep for a reader.
         asym::full();
+        if self.napping.load(Ordering::Relaxed) {
+            runtime::gp().hurry(&self.task);
+        }
         self.waiters.wake();
         self.armed.call_done(|| self.peek());
     }

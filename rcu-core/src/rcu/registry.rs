@@ -160,10 +160,12 @@ pub(super) fn gettid() -> i32 {
 }
 
 /// How far a scan has come.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Cursor {
     at: At,
 }
 
+#[derive(Clone, PartialEq)]
 enum At {
     Start,
     /// The slot to look at next, or null at the end.
