@@ -6,8 +6,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -70,7 +68,7 @@ unsafe fn over(notifier: NonNull<Notifier>) {
     let node = unsafe { Arc::from_raw(notifier.cast::<Node>().as_ptr()) };
     if let Some(waker) = node.waker.take() {
         // A waker is somebody's code; its panic is nothing to us.
-        mem::forget(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        runtime::survives(|| waker.wake());
     }
 }
 

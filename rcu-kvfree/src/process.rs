@@ -6,10 +6,10 @@
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rcu_core::runtime::survives;
 use rcu_pending::{Item, Link, Process, alloc};
 
 /// A retired object and its type's table.
@@ -116,20 +116,16 @@ unsafe fn free_run<T: Retire>(run: &[Retired]) {
     let mut rest = run.iter();
     loop {
         // One guard against panics for as long as nothing panics.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let panicked = survives(|| {
             for item in rest.by_ref() {
                 // SAFETY: the caller's promise; each item is taken once.
                 unsafe { T::free(item.object.cast()) };
             }
-        }));
-        match outcome {
-            Ok(()) => return,
-            Err(payload) => {
-                PANICS.fetch_add(1, Ordering::Relaxed);
-                // Dropping the payload may panic in its turn.
-                std::mem::forget(payload);
-            }
+        });
+        if !panicked {
+            return;
         }
+        PANICS.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -10,10 +10,9 @@ use crate::list::{Link, List, next};
 use crate::process::Process;
 use crate::shard::{Shard, bytes_of, parity};
 use crate::stats::report;
-use rcu_core::runtime::callback_scope;
+use rcu_core::runtime::{callback_scope, survives};
 use rcu_core::{ACTIVE_COOKIES, Cookie, Flavor, GpSeq};
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
@@ -282,19 +281,9 @@ impl<P: Process, F: Flavor> Shard<P, F> {
         let inner = self.inner();
         // Before they go.
         let bytes = bytes_of(items);
-        let outcome = catch_unwind(AssertUnwindSafe(|| inner.process.process(items)));
-        if let Err(panic) = outcome {
+        if survives(|| inner.process.process(items)) {
             inner.counters.panics.fetch_add(1, Ordering::Relaxed);
-            discard(panic);
         }
         self.discount(items.len(), bytes);
-    }
-}
-
-/// Drops what was panicked with, which may panic in its turn.
-#[cold]
-fn discard(panic: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(again);
     }
 }

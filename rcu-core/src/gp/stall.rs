@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::GpSeq;
+use crate::runtime::survives;
 
 /// A reader that holds a grace period up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,9 +113,7 @@ impl StallReport {
         let hook = hold_hook().clone();
         match hook {
             Some(hook) => {
-                let outcome = catch_unwind(AssertUnwindSafe(|| hook(self)));
-                // What was panicked with may panic when it is dropped.
-                std::mem::forget(outcome);
+                survives(|| hook(self));
             }
             None => {
                 let _ = writeln!(std::io::stderr(), "rcu: {self}");

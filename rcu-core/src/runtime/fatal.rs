@@ -1,7 +1,9 @@
-//! What must not panic, and what happens if it does.
+//! Panics: those that must not be, and those that are survived.
 
+use std::any::Any;
 use std::io::Write;
-use std::process;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{mem, process};
 
 /// Runs `body`, which must not panic because others depend on this thread; if it does, the process
 /// ends with a message rather than hang later without one.
@@ -19,6 +21,28 @@ pub(crate) fn aborting<T>(what: &str, body: impl FnOnce() -> T) -> T {
     }
     let bomb = Bomb(what);
     let result = body();
-    std::mem::forget(bomb);
+    mem::forget(bomb);
     result
+}
+
+/// Runs somebody's code whose panic is nothing to the caller; true if it panicked.
+///
+/// ```
+/// use rcu_core::runtime::survives;
+/// assert!(!survives(|| {}));
+/// assert!(survives(|| panic!("on purpose")));
+/// ```
+pub fn survives(body: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(()) => false,
+        Err(payload) => {
+            // What was panicked with may panic when it is dropped.
+            if let Err(again) =
+                catch_unwind(AssertUnwindSafe(|| drop::<Box<dyn Any + Send>>(payload)))
+            {
+                mem::forget(again);
+            }
+            true
+        }
+    }
 }

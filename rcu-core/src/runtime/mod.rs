@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 pub use config::{AlreadyStarted, Config, Mode, configure};
 pub use executor::Executor;
 pub(crate) use fatal::aborting;
+pub use fatal::survives;
 pub use scope::{CallbackScope, callback_scope, in_callback};
 pub use task::{Next, Task};
 pub use threads::start;
