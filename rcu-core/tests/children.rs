@@ -1,6 +1,7 @@
 //! What needs a process of its own: strategies, sandboxes, leaked guards.
 
 mod common;
+mod sandbox;
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -47,46 +48,10 @@ fn exercise() {
     drop(unsafe { Box::from_raw(shared.into_inner()) });
 }
 
-/// From here on `membarrier` fails in this thread and in those it starts, as in a sandbox.
-fn refuse_membarrier() {
-    // `bpf_stmt` and `bpf_jump` of the C headers, spelt out.
-    let load_call_number = libc::sock_filter {
-        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-        jt: 0,
-        jf: 0,
-        k: mem::offset_of!(libc::seccomp_data, nr) as u32,
-    };
-    let is_membarrier = libc::sock_filter {
-        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 1,
-        k: libc::SYS_membarrier as u32,
-    };
-    let give = |verdict| libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: verdict,
-    };
-    let mut filter = [
-        load_call_number,
-        is_membarrier,
-        give(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        give(libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: the calls read `program`, which outlives them.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let set = libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program);
-        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-    }
-}
-
 #[test]
 fn a_sandbox_without_membarrier_gets_fences() {
     in_child_process("a_sandbox_without_membarrier_gets_fences", &[("RCU_STRATEGY", "")], || {
-        refuse_membarrier();
+        sandbox::refuse(&[libc::SYS_membarrier], libc::EPERM);
         assert_eq!(Rcu.strategy(), Strategy::Fence);
         assert_eq!(Rcu.strategy_reason(), "the system refuses membarrier");
         let refused = Rcu.set_strategy(Strategy::Membarrier).unwrap_err();
