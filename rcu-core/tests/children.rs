@@ -1,6 +1,7 @@
 //! What needs a process of its own: strategies, sandboxes, leaked guards.
 
 mod common;
+mod sandbox;
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -49,46 +50,10 @@ fn exercise() {
     drop(unsafe { Box::from_raw(shared.into_inner()) });
 }
 
-/// From here on this system call fails in this thread and in those it starts, as in a sandbox.
-fn refuse(call: libc::c_long, error: i32) {
-    // `bpf_stmt` and `bpf_jump` of the C headers, spelt out.
-    let load_call_number = libc::sock_filter {
-        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-        jt: 0,
-        jf: 0,
-        k: mem::offset_of!(libc::seccomp_data, nr) as u32,
-    };
-    let is_the_call = libc::sock_filter {
-        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 1,
-        k: call as u32,
-    };
-    let give = |verdict| libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: verdict,
-    };
-    let mut filter = [
-        load_call_number,
-        is_the_call,
-        give(libc::SECCOMP_RET_ERRNO | error as u32),
-        give(libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: the calls read `program`, which outlives them.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let set = libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program);
-        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-    }
-}
-
 #[test]
 fn a_sandbox_without_membarrier_gets_fences() {
     in_child_process("a_sandbox_without_membarrier_gets_fences", &[("RCU_STRATEGY", "")], || {
-        refuse(libc::SYS_membarrier, libc::EPERM);
+        sandbox::refuse(&[libc::SYS_membarrier], libc::EPERM);
         assert_eq!(Rcu.strategy(), Strategy::Fence);
         assert_eq!(Rcu.strategy_reason(), "the system refuses membarrier");
         let refused = Rcu.set_strategy(Strategy::Membarrier).unwrap_err();
@@ -189,7 +154,7 @@ fn membarrier_taken_back_ends_the_process_with_a_message() {
     let message = dies("membarrier_taken_back_ends_the_process_with_a_message", || {
         drop(Rcu.read_lock());
         assert_eq!(Rcu.strategy(), Strategy::Membarrier);
-        refuse(libc::SYS_membarrier, libc::EPERM);
+        sandbox::refuse(&[libc::SYS_membarrier], libc::EPERM);
         Rcu.synchronize_expedited();
     });
     assert!(message.contains("RCU_STRATEGY=fence"), "{message}");
@@ -228,8 +193,7 @@ fn a_process_that_gets_no_threads_does_the_work_itself() {
             drop(guard);
         });
         open.recv().unwrap();
-        refuse(libc::SYS_clone3, libc::EAGAIN);
-        refuse(libc::SYS_clone, libc::EAGAIN);
+        sandbox::refuse(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN);
         // SAFETY: statics, submitted and armed once.
         unsafe {
             runtime::reclaim().submit(NonNull::from(&TASK));

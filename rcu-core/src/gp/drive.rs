@@ -157,7 +157,7 @@ impl<R: ReaderSet> Engine<R> {
 
     /// A report, if this scan has stalled and nobody has told of it.
     fn stall_report(&self, scan: &Scan<R>) -> Option<StallReport> {
-        let age = self.stall.due(scan.of)?;
+        let age = self.stall.due(scan.of, || self.peek() == scan.of)?;
         Some(StallReport {
             cookie: scan.of.next(),
             age,

@@ -145,12 +145,22 @@ impl StallWatch {
         Duration::from_millis(clock().saturating_sub(self.since.load(Ordering::Relaxed)))
     }
 
-    /// The age of the scan `of`, if it is due to be reported; once each scan.
-    pub(super) fn due(&self, of: GpSeq) -> Option<Duration> {
+    /// The age of the scan `of`, if it is due to be reported; once each scan. `in_progress` says
+    /// whether it is still the last that began: a driver that comes late knows of earlier ones.
+    pub(super) fn due(&self, of: GpSeq, in_progress: impl FnOnce() -> bool) -> Option<Duration> {
         let timeout = TIMEOUT.load(Ordering::Relaxed);
+        let reported = self.reported.load(Ordering::Relaxed);
+        // Before `in_progress`, which then says that this is the age of `of`.
         let age = self.age();
         let late = timeout != 0 && age >= Duration::from_millis(timeout);
-        (late && self.reported.swap(of.get(), Ordering::Relaxed) != of.get()).then_some(age)
+        if !late || reported == of.get() || !in_progress() {
+            return None;
+        }
+        // Fails if this scan, or a later one, has been reported meanwhile.
+        self.reported
+            .compare_exchange(reported, of.get(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+            .then_some(age)
     }
 }
 

@@ -160,15 +160,32 @@ impl Executor {
             // gone: it is not touched again.
             match aborting("a task", || unsafe { run(task, now) }) {
                 Next::Done => {}
-                // SAFETY: not done, so still valid and ours.
-                Next::At(at) => unsafe {
-                    if task.as_ref().hurried.load(Ordering::Relaxed) {
-                        self.hurry.store(true, Ordering::Relaxed);
+                Next::At(at) => {
+                    let mut hand = self.lock_hand();
+                    // SAFETY: not done, so still valid and ours.
+                    unsafe {
+                        hand.put(task, ticks(at));
+                        // Under the lock: another driver may have taken the flag that was set for
+                        // this task while it was in nobody's sight.
+                        if task.as_ref().hurried.load(Ordering::Relaxed) {
+                            self.hurry.store(true, Ordering::Relaxed);
+                        }
                     }
-                    self.lock_hand().put(task, ticks(at));
-                },
+                }
             }
         }
+    }
+
+    /// As [`turn`](Executor::turn), for a thread that does not stay. One that does may have looked
+    /// while a task was with us, and sleep without knowing when it is due.
+    pub(super) fn visit(&self, end: Option<Instant>) -> Option<Instant> {
+        let due = self.turn(end);
+        if due.is_some() {
+            // Has it look again, even if it is only about to sleep.
+            self.hurry.store(true, Ordering::Release);
+            self.wake();
+        }
+        due
     }
 
     /// For a fork: the lock of the tasks in hand.

@@ -97,11 +97,11 @@ pub fn set_gp_interval(interval: Duration) {
 /// ```
 pub fn drive(budget: Duration) -> Option<Instant> {
     let end = Instant::now().checked_add(budget);
-    [GP.turn(end), RECLAIM.turn(end)].into_iter().flatten().min()
+    [GP.visit(end), RECLAIM.visit(end)].into_iter().flatten().min()
 }
 
 /// Does the background threads' work once, for a caller that waits while there are none.
 pub(crate) fn help() {
-    GP.turn(None);
-    RECLAIM.turn(None);
+    GP.visit(None);
+    RECLAIM.visit(None);
 }
