@@ -43,8 +43,10 @@ fn a_cpu() -> usize {
     list.trim().split([',', '-']).next().unwrap().parse().unwrap()
 }
 
-/// Every signal but those that cannot be blocked: KILL, STOP and the C library's own two.
-const ALL_SIGNALS: u64 = !(1 << 8 | 1 << 18 | 1 << 31 | 1 << 32);
+/// Every signal but those that cannot be blocked (KILL, STOP and the C library's own two) and those
+/// that a thread brings about itself (ILL, TRAP, BUS, FPE, SEGV, SYS).
+const ALL_SIGNALS: u64 = !((1 << 8 | 1 << 18 | 1 << 31 | 1 << 32)
+    | (1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 30));
 
 #[test]
 fn names_number_and_affinity_are_as_configured() {

@@ -232,7 +232,8 @@ fn nobody_waits_for_what_an_earlier_grace_period_covered() {
 
         // Nor is one begun for all the requests that the next covers.
         let reader = Reader::enter();
-        let last = (0..1000).map(|_| Rcu.start_poll()).last().unwrap();
+        let mut last = Rcu.start_poll();
+        (1..1000).for_each(|_| last = Rcu.start_poll());
         reader.leave();
         Rcu.cond_synchronize(last);
         assert!(started() - before <= 2);
