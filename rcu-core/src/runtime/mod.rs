@@ -14,6 +14,7 @@
 mod config;
 mod executor;
 mod fatal;
+mod pthread;
 mod scope;
 mod task;
 mod threads;

@@ -2,7 +2,6 @@
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -10,8 +9,7 @@ use nix::unistd::Pid;
 use super::config::{Config, Mode, State, state};
 use super::executor::{Executor, HeldHand};
 use super::task::Task;
-use super::{GP, RECLAIM};
-use crate::signals::without_signals;
+use super::{GP, RECLAIM, pthread};
 
 const NOT_STARTED: u8 = 0;
 const NO_THREADS: u8 = 1;
@@ -56,15 +54,13 @@ fn spawn_all(config: &Config) -> bool {
 /// Starts a thread that blocks all signals: handlers run on the threads of those who set them.
 fn spawn(name: &str, config: &Config, executor: &'static Executor) -> bool {
     let cpus = config.cpus.as_deref().and_then(cpu_set);
-    let body = move || {
+    pthread::spawn(name, move || {
         if let Some(cpus) = cpus {
             // Refused if none of them is there: the thread then runs anywhere.
             let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
         }
         executor.run()
-    };
-    // A new thread inherits the mask of its maker.
-    without_signals(|| thread::Builder::new().name(name.into()).spawn(body).is_ok())
+    })
 }
 
 fn cpu_set(cpus: &[usize]) -> Option<CpuSet> {
