@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use rcu_core::gp::Notifier;
-use rcu_core::{Cookie, Flavor, Rcu, RcuGuard};
+use rcu_core::{Cookie, Flavor, Rcu, RcuGuard, runtime};
 
 use super::children;
 use super::twist::{Twist, later};
@@ -136,7 +136,7 @@ impl Twist for Liar {
     }
 
     unsafe fn notify(&self, notifier: NonNull<Notifier>, cookie: Cookie<Rcu>) {
-        let by_another = thread::current().name() == Some("rcu-gp");
+        let by_another = runtime::in_callback();
         if self.0 == Lie::LoseNotifiers && by_another || self.0 == Lie::LoseWakeUps && !by_another {
             return;
         }
