@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{report::verdict::Unusable, workload::ycsb::Mix};
+use crate::{report::verdict::Unusable, torture::flavors, workload::ycsb::Mix};
 
 /// Measures and tortures the RCU crates. Without a command: a tour of about half a minute.
 #[derive(Debug, Parser)]
@@ -82,8 +82,8 @@ pub(crate) struct RefscaleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TortureArgs {
-    /// What to torture
-    #[arg(long, value_delimiter = ',', value_name = "FLAVOR,..")]
+    // Its text tells the names there are.
+    #[arg(long, value_delimiter = ',', value_name = "FLAVOR,..", help = flavors::help())]
     pub(crate) flavor: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum Check {
     Mailbox,
     /// A cookie that was just taken inside a section is not done.
     CookieFresh,
-    /// The completed cookie is done, and what `poll_any` calls done, `poll` does.
+    /// The completed cookie is done.
     CookieCompleted,
     /// A cookie taken inside a section is not done when that section ends.
     CookieInSection,
@@ -23,6 +23,16 @@ pub(crate) enum Check {
     CookieAfterGp,
     /// No more than `ACTIVE_COOKIES` distinct cookies are live at a time.
     CookieCount,
+    /// `poll_any` finds a cookie that is done, the first, when there is one.
+    PollAny,
+    /// `wait_timeout` says whether its cookie is done, and waits its time for that.
+    WaitTimeout,
+    /// A future is ready when its cookie is done, and not before.
+    WaitEarly,
+    /// Who waits is woken when the grace period is over.
+    Wake,
+    /// The child of a fork opens sections and waits, as its parent does.
+    ForkChild,
     /// When all is drained, every element is on the free list, once.
     FreeList,
     /// The writer and the drain get on.
@@ -34,7 +44,7 @@ pub(crate) enum Check {
 }
 
 impl Check {
-    pub(crate) const ALL: [Check; 12] = [
+    pub(crate) const ALL: [Check; 17] = [
         Check::ReaderPipe,
         Check::Mbtest,
         Check::Mailbox,
@@ -43,6 +53,11 @@ impl Check {
         Check::CookieInSection,
         Check::CookieAfterGp,
         Check::CookieCount,
+        Check::PollAny,
+        Check::WaitTimeout,
+        Check::WaitEarly,
+        Check::Wake,
+        Check::ForkChild,
         Check::FreeList,
         Check::WriterStall,
         Check::SectionState,
@@ -60,6 +75,11 @@ impl Check {
             Check::CookieInSection => "cookie-in-section",
             Check::CookieAfterGp => "cookie-after-gp",
             Check::CookieCount => "cookie-count",
+            Check::PollAny => "poll-any",
+            Check::WaitTimeout => "wait-timeout",
+            Check::WaitEarly => "wait-early",
+            Check::Wake => "wake",
+            Check::ForkChild => "fork-child",
             Check::FreeList => "free-list",
             Check::WriterStall => "writer-stall",
             Check::SectionState => "section-state",

@@ -46,6 +46,11 @@ impl Gate {
         !state.stopped
     }
 
+    /// Whether there is nothing to wait for.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed)
+    }
+
     /// Whether a pause was asked for and is on.
     pub(super) fn is_paused(&self) -> bool {
         self.closed.load(Ordering::Relaxed) && {

@@ -3,12 +3,18 @@
 //!
 //! A writer replaces the one element that readers look at and sends the old ones through a pipe of
 //! grace periods ([`pool`]); readers look in sections of many lengths ([`reader`]); every kind of
-//! wait is used ([`waits`]). What must hold has a name ([`checks::Check`]), and a failing run says which
+//! wait is used ([`waits`], [`futures`]), and it is seen that who waits is woken ([`sleepers`]); signals
+//! come ([`interrupt`]), threads come and go and change their CPU ([`affinity`]), and children are
+//! forked ([`children`]). What must hold has a name ([`checks::Check`]), and a failing run says which
 //! did not. The broken flavours ([`busted`]) show that the checks can fail.
 
+mod affinity;
 mod busted;
 mod checks;
+mod children;
 mod clog;
+pub(crate) mod flavors;
+mod futures;
 mod gate;
 mod interrupt;
 #[cfg(test)]
@@ -18,11 +24,13 @@ mod pool;
 mod reader;
 mod report;
 mod rng;
+mod sleepers;
 mod stats;
 mod subject;
 mod supervise;
 #[cfg(test)]
 mod tests;
+mod twist;
 mod waits;
 mod writer;
 
@@ -30,7 +38,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rcu_core::{GpSeq, Rcu, runtime};
+use rcu_core::{GpSeq, runtime};
 
 use crate::{
     cli::{Common, TortureArgs},
@@ -46,18 +54,15 @@ use checks::Failures;
 use gate::Gate;
 use mailbox::{Pair, Readers};
 use pool::{Element, Pool};
+use sleepers::Sleeper;
 pub(crate) use stats::Tally;
 use subject::Subject;
 use supervise::{Limit, Plan};
 
-/// What `--flavor` takes.
-pub(crate) const FLAVORS: [&str; 3] =
-    [<Rcu as Subject>::NAME, busted::NoWait::NAME, busted::EarlyCookie::NAME];
-
 /// What to torture, and for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// One of [`FLAVORS`].
+    /// One of [`flavors::names`].
     pub(crate) flavor: String,
     /// How long, without the drain at the end.
     pub(crate) seconds: Duration,
@@ -75,6 +80,8 @@ pub(crate) struct Outcome {
     pub(crate) stutters: u64,
     /// Sections in signal handlers.
     pub(crate) interrupts: u64,
+    /// Times that a thread was confined to other CPUs.
+    pub(crate) moves: u64,
     /// Grace periods of the flavour.
     pub(crate) grace_periods: u64,
     pub(crate) elapsed: Duration,
@@ -88,7 +95,7 @@ pub(crate) fn command(common: &Common, args: &TortureArgs) -> Result<Verdict, Un
         _ => return Err(Unusable("torture takes one number of threads".to_owned())),
     };
     let flavors = match &args.flavor[..] {
-        [] => vec![FLAVORS[0].to_owned()],
+        [] => vec![flavors::DEFAULT.to_owned()],
         flavors => flavors.to_vec(),
     };
     let seconds = common.seconds / flavors.len() as u32;
@@ -111,15 +118,7 @@ pub(crate) fn command(common: &Common, args: &TortureArgs) -> Result<Verdict, Un
 
 /// Runs torture, showing progress on standard error.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Unusable> {
-    match options.flavor.as_str() {
-        <Rcu as Subject>::NAME => run_flavor(Rcu, options),
-        busted::NoWait::NAME => run_flavor(busted::NoWait, options),
-        busted::EarlyCookie::NAME => run_flavor(busted::EarlyCookie, options),
-        other => Err(Unusable(format!(
-            "there is no flavor {other:?} to torture; there are {}",
-            FLAVORS.join(", ")
-        ))),
-    }
+    flavors::find(&options.flavor)?(options)
 }
 
 fn run_flavor<F: Subject>(flavor: F, options: &Options) -> Result<Outcome, Unusable> {
@@ -152,6 +151,8 @@ struct Torture<F: Subject> {
     interrupts: interrupt::Seen,
     /// One for each thread that waits: the writer's, then those of the fake writers.
     pairs: Box<[Pair]>,
+    /// What they show of their sleep, in the same order.
+    sleepers: Box<[Sleeper]>,
     /// Threads that pass the gate, without the writer.
     others: usize,
     /// Steps of the writer and of its drains.
@@ -172,8 +173,9 @@ impl<F: Subject> Torture<F> {
             clog: clog::Clog::new(),
             interrupts: interrupt::Seen::default(),
             pairs: (0..1 + plan.fakes).map(|_| Pair::new()).collect(),
-            // And the one that makes brief readers.
-            others: plan.readers + plan.fakes + 1,
+            sleepers: (0..1 + plan.fakes).map(|_| Sleeper::new()).collect(),
+            // And the one that makes brief readers, and the one that forks.
+            others: plan.readers + plan.fakes + 2,
             steps: AtomicU64::new(0),
             begin: flavor.seq(),
             total: Mutex::new(Tally::default()),

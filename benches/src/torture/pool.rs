@@ -6,12 +6,14 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::thread;
 
 use rcu_core::gp::Notifier;
 
 use super::Torture;
 use super::checks::{Check, Failures};
+use super::children::in_child;
 use super::mailbox::Note;
 use super::stats::PIPE_LEN;
 use super::subject::Subject;
@@ -112,6 +114,9 @@ unsafe fn grow_older<F: Subject>(notifier: NonNull<Notifier>) {
     let offset = std::mem::offset_of!(Element<F>, notifier);
     // SAFETY: by the contract the element lies around the notifier and lives for ever.
     let element: &'static Element<F> = unsafe { notifier.byte_sub(offset).cast().as_ref() };
+    if in_child() {
+        return; // locks may be held by threads that it does not have
+    }
     if !element.bump() {
         element.chain();
     }
@@ -166,7 +171,14 @@ impl<F: Subject> Pool<F> {
         });
     }
 
+    /// Never asleep: a notifier's call takes it, and must not block.
     fn free(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        loop {
+            match self.free.try_lock() {
+                Ok(free) => return free,
+                Err(TryLockError::Poisoned(free)) => return free.into_inner(),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+            }
+        }
     }
 }

@@ -100,7 +100,7 @@ impl<F: Subject> Held<F> {
     }
 
     /// At the section's end: the element is what it was, and at most retired.
-    fn check(&self, torture: &Torture<F>, tally: &mut Tally) {
+    pub(super) fn check(&self, torture: &Torture<F>, tally: &mut Tally) {
         let age = self.element.age();
         let mbtest = self.element.mbtest();
         torture.failures.expect(self.mbtest != 0 && mbtest == self.mbtest, Check::Mbtest, || {

@@ -94,6 +94,9 @@ fn text(options: &Options, outcome: &Outcome) -> String {
     line("notes", format!("{} left, {} read by others", tally.notes_left, tally.notes_read));
     line("brief readers", tally.threads.to_string());
     line("in handlers", format!("{} sections", outcome.interrupts));
+    line("vain waits", format!("{} timeouts, {} futures dropped", tally.expired, tally.dropped));
+    line("children", tally.children.to_string());
+    line("moves", format!("{} threads confined to other CPUs", outcome.moves));
     line("drains", outcome.stutters.to_string());
     line("Reader Pipe", histogram(&tally.pipe));
     line("Reader Batch", histogram(&tally.batch));
@@ -177,6 +180,10 @@ pub(super) fn object(options: &Options, outcome: &Outcome) -> serde_json::Value 
         "notes": tally.notes_left,
         "brief_readers": tally.threads,
         "in_handlers": outcome.interrupts,
+        "expired": tally.expired,
+        "dropped_futures": tally.dropped,
+        "children": tally.children,
+        "moves": outcome.moves,
         "drains": outcome.stutters,
         "reader_pipe": tally.pipe,
         "reader_batch": tally.batch,

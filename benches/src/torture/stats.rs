@@ -30,6 +30,12 @@ pub(crate) struct Tally {
     pub(crate) starved: u64,
     /// Short-lived threads that came and went.
     pub(crate) threads: u64,
+    /// Waits for a time that ended in vain, and were begun anew.
+    pub(crate) expired: u64,
+    /// Futures dropped before they were ready.
+    pub(crate) dropped: u64,
+    /// Forks.
+    pub(crate) children: u64,
     /// Waits for a grace period by kind, those of the fake writers included.
     pub(crate) waits: [u64; Kind::ALL.len()],
 }
@@ -51,6 +57,9 @@ impl Tally {
         self.chained += other.chained;
         self.starved += other.starved;
         self.threads += other.threads;
+        self.expired += other.expired;
+        self.dropped += other.dropped;
+        self.children += other.children;
         add(&mut self.pipe, &other.pipe);
         add(&mut self.batch, &other.batch);
         add(&mut self.waits, &other.waits);

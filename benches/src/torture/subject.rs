@@ -1,15 +1,22 @@
 //! What can be tortured: a flavour with a name and a sequence to look at.
 
-use rcu_core::{Flavor, GpSeq, Rcu};
+use std::future::Future;
+
+use rcu_core::{Cookie, Flavor, GpSeq, Rcu};
 
 /// A flavour under torture.
-pub(super) trait Subject: Flavor {
+pub(super) trait Subject: Flavor + Unpin {
     /// What `--flavor` calls it.
     const NAME: &'static str;
 
     /// Where the sequence of grace periods stands: for histograms, and without a fence, so that
     /// looking does not order what the flavour should.
     fn seq(&self) -> GpSeq;
+
+    /// [`Flavor::wait`]; a control cannot replace that one.
+    fn future(&self, cookie: Cookie<Self>) -> impl Future<Output = ()> + Unpin {
+        self.wait(cookie)
+    }
 }
 
 impl Subject for Rcu {

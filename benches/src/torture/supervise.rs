@@ -4,11 +4,14 @@
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::affinity::Shuffle;
 use super::checks::Check;
 use super::interrupt::interrupt;
 use super::report::Progress;
+use super::rng::Rng;
+use super::sleepers::WakeWatch;
 use super::subject::{Subject, grace_periods};
-use super::{Outcome, Torture, reader, writer};
+use super::{Outcome, Torture, children, reader, writer};
 
 /// When a run is over, if nothing fails.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Plan {
     pub(super) settle: Settle,
     /// Without a step for this long, the writer has stalled for good.
     pub(super) stalled: Duration,
+    /// Seconds after which a forked child hangs.
+    pub(super) alarm: u32,
 }
 
 impl Default for Plan {
@@ -51,6 +56,7 @@ impl Default for Plan {
             stutter: Duration::from_secs(1),
             settle: Settle::For(Duration::from_secs(1)),
             stalled: Duration::from_secs(20),
+            alarm: 10,
         }
     }
 }
@@ -68,10 +74,13 @@ pub(super) fn run<F: Subject>(
 ) -> Outcome {
     let begin = Instant::now();
     let threads = start(torture, plan);
-    let stutters = watch(torture, plan, &threads, begin, progress);
+    let mut shuffle = Shuffle::new();
+    let mut wakes = WakeWatch::new(torture);
+    let stutters = watch(torture, plan, &threads, begin, &mut shuffle, &mut wakes, progress);
     torture.gate.stop();
+    shuffle.finish(wakes.background());
     // Who stalled will not end either.
-    let stalled = torture.failures.has(Check::WriterStall);
+    let stalled = [Check::WriterStall, Check::Wake].iter().any(|&it| torture.failures.has(it));
     collect(torture, threads, if stalled { plan.stalled / 20 } else { plan.stalled });
     progress.finish();
     Outcome {
@@ -79,6 +88,7 @@ pub(super) fn run<F: Subject>(
         tally: torture.total(),
         stutters,
         interrupts: torture.interrupts.sections(),
+        moves: shuffle.moves,
         grace_periods: grace_periods(torture.begin, torture.flavor.seq()),
         elapsed: begin.elapsed(),
     }
@@ -97,6 +107,8 @@ fn start<F: Subject>(torture: &'static Torture<F>, plan: &Plan) -> Vec<JoinHandl
         threads.push(spawn("fake", Box::new(move || writer::run_fake(torture, number))));
     }
     threads.push(spawn("churn", Box::new(|| writer::run_churn(torture))));
+    let alarm = plan.alarm;
+    threads.push(spawn("fork", Box::new(move || children::run(torture, alarm))));
     threads
 }
 
@@ -106,6 +118,8 @@ fn watch<F: Subject>(
     plan: &Plan,
     threads: &[JoinHandle<()>],
     begin: Instant,
+    shuffle: &mut Shuffle,
+    wakes: &mut WakeWatch<F>,
     progress: &mut Progress,
 ) -> u64 {
     let all = torture.others + 1;
@@ -114,11 +128,22 @@ fn watch<F: Subject>(
     let mut last_stutter = begin;
     let mut last_report = begin;
     let mut failed: Option<Instant> = None;
+    let mut rng = Rng::new();
     let mut steps = Steps { seen: 0, since: begin, warned: false };
     loop {
         thread::sleep(TICK);
-        // All but the writer; those that are not readers take no notice.
-        threads[1..].iter().for_each(interrupt);
+        if !paused {
+            // All but the writer; those that are not readers take no notice. In a drain nobody: a
+            // signal cuts sleeps short, and would hide a wake-up that is missed.
+            let (forks, others) = threads[1..].split_last().expect("there are always some");
+            others.iter().for_each(interrupt);
+            // A fork that is interrupted begins anew.
+            if rng.one_in(8) {
+                interrupt(forks);
+            }
+        }
+        shuffle.tick(threads, wakes.background());
+        wakes.look();
         torture.interrupts.record(&torture.failures);
         let now = Instant::now();
         if torture.failures.any() {

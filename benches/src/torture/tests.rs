@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rcu_core::{Flavor, Rcu, runtime};
 
-use super::busted::{EarlyCookie, NoWait};
+use super::busted::{
+    ChildGoesOn, EarlyCookie, EarlyFuture, LostWake, NoWait, TimeoutIsDone, WrongIndex,
+};
 use super::checks::Check;
 use super::liar::{Liar, Lie};
 use super::pool::{ELEMENTS, RETIRED};
@@ -12,6 +14,7 @@ use super::report::Progress;
 use super::stats::PIPE_LEN;
 use super::subject::Subject;
 use super::supervise::{self, Limit, Plan, Settle};
+use super::twist::Twisted;
 use super::{Options, Outcome, Torture};
 
 /// Runs for that many steps, or until `until` has failed.
@@ -21,6 +24,7 @@ fn torture(flavor: impl Subject, steps: u64, until: Check) -> Outcome {
         limit: Limit::Steps(steps),
         stutter: Duration::from_millis(100),
         settle: Settle::Until(until),
+        alarm: 1,
         ..Plan::default()
     };
     supervise::run(Torture::new(flavor, &plan), &plan, &mut Progress::Quiet)
@@ -43,31 +47,66 @@ fn a_correct_flavor_passes() {
 
 #[test]
 fn grace_periods_that_wait_for_nobody_are_caught_by_the_pipe() {
-    is_caught_by(NoWait, Check::ReaderPipe);
+    is_caught_by(Twisted(NoWait), Check::ReaderPipe);
 }
 
 #[test]
 fn grace_periods_that_wait_for_nobody_are_caught_by_a_cookie() {
-    is_caught_by(NoWait, Check::CookieInSection);
+    is_caught_by(Twisted(NoWait), Check::CookieInSection);
 }
 
 #[test]
 fn grace_periods_that_wait_for_nobody_are_caught_by_the_mailbox() {
-    is_caught_by(NoWait, Check::Mailbox);
+    is_caught_by(Twisted(NoWait), Check::Mailbox);
 }
 
 #[test]
 fn cookies_that_are_too_early_are_caught_when_taken() {
-    is_caught_by(EarlyCookie, Check::CookieFresh);
+    is_caught_by(Twisted(EarlyCookie), Check::CookieFresh);
 }
 
 #[test]
 fn cookies_that_are_too_early_are_caught_by_the_pipe() {
-    is_caught_by(EarlyCookie, Check::ReaderPipe);
+    is_caught_by(Twisted(EarlyCookie), Check::ReaderPipe);
+}
+
+#[test]
+fn an_index_that_is_not_done_is_caught() {
+    is_caught_by(Twisted(WrongIndex), Check::PollAny);
+}
+
+#[test]
+fn timeouts_that_count_as_done_are_caught() {
+    is_caught_by(Twisted(TimeoutIsDone), Check::WaitTimeout);
+}
+
+#[test]
+fn futures_that_are_ready_early_are_caught() {
+    is_caught_by(Twisted(EarlyFuture), Check::WaitEarly);
+}
+
+#[test]
+fn wake_ups_that_are_missed_are_caught() {
+    is_caught_by(Twisted(LostWake), Check::Wake);
+}
+
+#[test]
+fn notifiers_that_wake_nobody_are_caught() {
+    lie_is_caught_by(Lie::LoseWakeUps, Check::Wake);
+}
+
+#[test]
+fn a_child_that_does_not_wait_is_caught() {
+    is_caught_by(Twisted(ChildGoesOn), Check::ForkChild);
+}
+
+#[test]
+fn a_child_that_hangs_is_caught() {
+    lie_is_caught_by(Lie::ChildHangs, Check::ForkChild);
 }
 
 fn lie_is_caught_by(lie: Lie, check: Check) {
-    is_caught_by(Liar(lie), check);
+    is_caught_by(Twisted(Liar(lie)), check);
 }
 
 #[test]
@@ -76,6 +115,11 @@ fn each_other_check_fails_when_it_should() {
     lie_is_caught_by(Lie::LateCookie, Check::CookieCount);
     lie_is_caught_by(Lie::NeverCompleted, Check::CookieCompleted);
     lie_is_caught_by(Lie::NoSection, Check::SectionState);
+    lie_is_caught_by(Lie::NoneIsDone, Check::PollAny);
+    lie_is_caught_by(Lie::TimeoutNeverDone, Check::WaitTimeout);
+    lie_is_caught_by(Lie::NoTimeout, Check::WaitTimeout);
+    lie_is_caught_by(Lie::LateFuture, Check::WaitEarly);
+    lie_is_caught_by(Lie::NoSectionInChild, Check::ForkChild);
     lie_is_caught_by(Lie::LoseNotifiers, Check::FreeList);
     lie_is_caught_by(Lie::Panic, Check::ThreadPanic);
 }
@@ -84,7 +128,7 @@ fn each_other_check_fails_when_it_should() {
 fn a_wait_that_never_ends_is_a_stall() {
     assert!(runtime::start());
     let plan = Plan { stalled: Duration::from_millis(200), ..Plan::default() };
-    let torture = Torture::new(Liar(Lie::HangForEver), &plan);
+    let torture = Torture::new(Twisted(Liar(Lie::HangForEver)), &plan);
     let outcome = supervise::run(torture, &plan, &mut Progress::Quiet);
     assert!(outcome.failures.iter().any(|f| f.check == Check::WriterStall), "{outcome:?}");
 }

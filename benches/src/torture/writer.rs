@@ -22,6 +22,9 @@ const LOST_AFTER: u32 = 500;
 /// Elements the writer leaves to their own notifiers at a time.
 const CHAINED: usize = ELEMENTS / 2;
 
+/// Waits of a drain in which nobody else is about.
+const ALONE: u32 = 16;
+
 /// Grace periods one on the heels of the other, without the pauses that all the kinds have together.
 const BURST: u32 = 500;
 
@@ -34,24 +37,22 @@ struct Writer<F: Subject> {
     limbo: Vec<usize>,
     /// Expedited grace periods to go before it picks its waits again.
     burst: u32,
-    tally: Tally,
 }
 
 pub(super) fn run<F: Subject>(torture: &'static Torture<F>) {
     let waiter = Waiter::new(torture, 0);
-    let (current, tally) = (torture.first, Tally::default());
-    let mut writer =
-        Writer { torture, waiter, current, version: 1, limbo: Vec::new(), burst: 0, tally };
+    let current = torture.first;
+    let mut writer = Writer { torture, waiter, current, version: 1, limbo: Vec::new(), burst: 0 };
     loop {
         if torture.gate.is_paused() {
             writer.drain();
-            torture.merge(&mut writer.tally);
+            torture.merge(&mut writer.waiter.tally);
         }
-        if !torture.gate.pass() {
+        if !writer.waiter.sleeper.apart(|| torture.gate.pass()) {
             break;
         }
         writer.replace_one();
-        torture.merge(&mut writer.tally);
+        torture.merge(&mut writer.waiter.tally);
     }
 }
 
@@ -60,7 +61,7 @@ impl<F: Subject> Writer<F> {
     fn replace_one(&mut self) {
         let pool = &self.torture.pool;
         let Some(new) = pool.take() else {
-            self.tally.starved += 1;
+            self.waiter.tally.starved += 1;
             self.grace_period();
             return;
         };
@@ -70,14 +71,14 @@ impl<F: Subject> Writer<F> {
         let old = std::mem::replace(&mut self.current, new);
         pool.element(old).retire();
         self.torture.progress();
-        self.tally.replaced += 1;
+        self.waiter.tally.replaced += 1;
 
         if self.burst == 0 && self.waiter.rng.one_in(32) {
             self.burst = BURST;
         }
         let elsewhere = ELEMENTS - 1 - pool.free_count() - self.limbo.len();
         if self.waiter.rng.one_in(4) && elsewhere < CHAINED {
-            self.tally.chained += 1;
+            self.waiter.tally.chained += 1;
             pool.element(old).chain();
         } else {
             self.limbo.push(old);
@@ -95,7 +96,6 @@ impl<F: Subject> Writer<F> {
             Kind::pick(&mut self.waiter.rng)
         };
         self.waiter.wait(kind);
-        self.tally.waits[kind as usize] += 1;
         self.limbo.retain(|&index| !self.torture.pool.element(index).bump());
     }
 
@@ -107,20 +107,34 @@ impl<F: Subject> Writer<F> {
             torture.progress();
         }
         // Nobody else who may drive a grace period, and so hold notifiers in hand.
-        while torture.gate.parked() < torture.others && !torture.gate.is_stopped() {
-            thread::sleep(Duration::from_micros(100));
+        self.waiter.sleeper.apart(|| {
+            while torture.gate.parked() < torture.others && !torture.gate.is_stopped() {
+                thread::sleep(Duration::from_micros(100));
+            }
+        });
+        // With nobody about whose grace periods wake this thread by chance.
+        for _ in 0..ALONE {
+            self.wait_alone();
         }
         let mut free = torture.pool.free_count();
         let mut unmoved = 0;
         while free < ELEMENTS - 1 && unmoved < LOST_AFTER && !torture.gate.is_stopped() {
-            torture.flavor.synchronize();
+            self.wait_alone();
             let now = torture.pool.free_count();
             unmoved = if now > free { 0 } else { unmoved + 1 };
             free = now;
-            torture.progress();
         }
         if !torture.gate.is_stopped() {
             torture.pool.audit(self.current, &torture.failures);
+        }
+    }
+
+    /// Waits in a way that leaves the driving to the background thread.
+    fn wait_alone(&mut self) {
+        if !self.torture.gate.is_stopped() {
+            let kind = Kind::pick_passive(&mut self.waiter.rng);
+            self.waiter.wait(kind);
+            self.torture.progress();
         }
     }
 }
@@ -128,14 +142,13 @@ impl<F: Subject> Writer<F> {
 /// A fake writer: waits for grace periods and changes nothing.
 pub(super) fn run_fake<F: Subject>(torture: &'static Torture<F>, number: usize) {
     let mut waiter = Waiter::new(torture, number);
-    let mut tally = Tally::default();
-    while torture.gate.pass() {
+    while waiter.sleeper.apart(|| torture.gate.pass()) {
         let kind = Kind::pick(&mut waiter.rng);
         waiter.wait(kind);
-        tally.waits[kind as usize] += 1;
-        torture.merge(&mut tally);
+        torture.merge(&mut waiter.tally);
         if !waiter.rng.one_in(4) {
-            thread::sleep(Duration::from_micros(waiter.rng.below(2000) as u64));
+            let pause = Duration::from_micros(waiter.rng.below(2000) as u64);
+            waiter.sleeper.apart(|| thread::sleep(pause));
         }
     }
 }

@@ -16,6 +16,7 @@
 mod config;
 mod executor;
 mod fatal;
+mod pthread;
 mod scope;
 mod task;
 mod threads;

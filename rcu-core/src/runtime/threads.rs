@@ -1,10 +1,8 @@
 //! Starting the background threads.
 
 use std::mem;
-use std::os::unix::thread::JoinHandleExt;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -12,8 +10,7 @@ use nix::unistd::Pid;
 use super::config::{Config, Mode, State, state};
 use super::executor::{Executor, HeldHand};
 use super::task::Task;
-use super::{GP, RECLAIM};
-use crate::signals::without_signals;
+use super::{GP, RECLAIM, pthread};
 
 const NOT_STARTED: u8 = 0;
 const NO_THREADS: u8 = 1;
@@ -59,25 +56,19 @@ fn spawn_all(config: &Config) -> bool {
 /// set them.
 fn spawn(name: &str, config: &Config, executor: &'static Executor) -> bool {
     let cpus = config.cpus.as_deref().and_then(cpu_set);
-    let body = move || {
+    let spawned = pthread::spawn(name, move || {
         if let Some(cpus) = cpus {
             // Refused if none of them is there: the thread then runs anywhere.
             let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
         }
         executor.run()
-    };
-    // A new thread inherits the mask of its maker.
-    let spawned = without_signals(|| thread::Builder::new().name(name.into()).spawn(body));
-    match spawned {
-        Ok(thread) => {
-            if cpus.is_none() {
-                run_where_main_does(thread.as_pthread_t());
-            }
-            schedule_like_main(thread.as_pthread_t());
-            true
-        }
-        Err(_) => false,
+    });
+    let Some(thread) = spawned else { return false };
+    if cpus.is_none() {
+        run_where_main_does(thread);
     }
+    schedule_like_main(thread);
+    true
 }
 
 /// A new thread inherits the CPUs of its maker too. Those of one pinned thread could keep
