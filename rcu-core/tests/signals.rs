@@ -64,7 +64,7 @@ fn updating(body: impl FnOnce()) {
             while !STOP.load(Ordering::Relaxed) {
                 let update = UPDATES.load(Ordering::Relaxed) + 1;
                 let old = SHARED.swap(fresh(update), Ordering::AcqRel);
-                if update % 16 == 0 {
+                if update.is_multiple_of(16) {
                     Rcu.synchronize()
                 } else {
                     Rcu.synchronize_expedited()
