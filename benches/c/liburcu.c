@@ -63,16 +63,13 @@ void rcubench_liburcu_nested(uint64_t turns)
 	urcu_memb_read_unlock();
 }
 
-/* Reads until told to stop; says how often. The thread is registered. */
-uint64_t rcubench_liburcu_read_until(const uint8_t *stop)
+/* Reads until told to stop, counting the sections. The thread is registered. */
+void rcubench_liburcu_read_until(const uint8_t *stop, uint64_t *sections)
 {
-	uint64_t sections = 0;
-
-	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+	for (uint64_t count = 1; !__atomic_load_n(stop, __ATOMIC_RELAXED); count++) {
 		section();
-		sections++;
+		__atomic_store_n(sections, count, __ATOMIC_RELAXED);
 	}
-	return sections;
 }
 
 void rcubench_liburcu_synchronize(uint64_t count)

@@ -1,13 +1,16 @@
 //! The peer `liburcu-memb`: its measured loops are in C (`c/liburcu.c`), so that they inline.
 
-use std::{sync::atomic::AtomicU8, time::Instant};
+use std::{
+    sync::atomic::{AtomicU8, AtomicU64},
+    time::Instant,
+};
 
 use super::section::{Case, UNROLLED};
 
 pub(super) const NAME: &str = "liburcu-memb";
 
 mod c {
-    use std::sync::atomic::AtomicU8;
+    use std::sync::atomic::{AtomicU8, AtomicU64};
 
     unsafe extern "C" {
         pub(super) safe fn rcubench_liburcu_synchronize(count: u64);
@@ -15,7 +18,10 @@ mod c {
         pub(super) fn rcubench_liburcu_unregister();
         pub(super) fn rcubench_liburcu_sections(turns: u64);
         pub(super) fn rcubench_liburcu_nested(turns: u64);
-        pub(super) fn rcubench_liburcu_read_until(stop: *const AtomicU8) -> u64;
+        pub(super) fn rcubench_liburcu_read_until(
+            stop: *const AtomicU8,
+            sections: *const AtomicU64,
+        );
     }
 }
 
@@ -29,10 +35,10 @@ impl Registered {
         Registered(())
     }
 
-    /// Opens and closes sections until `stop` is not zero; says how many.
-    pub(super) fn read_until(&self, stop: &AtomicU8) -> u64 {
-        // SAFETY: the thread is registered, and `stop` outlives the call.
-        unsafe { c::rcubench_liburcu_read_until(stop) }
+    /// Opens and closes sections until `stop` is not zero, and counts them.
+    pub(super) fn read_until(&self, stop: &AtomicU8, sections: &AtomicU64) {
+        // SAFETY: the thread is registered, and both outlive the call, which uses them atomically.
+        unsafe { c::rcubench_liburcu_read_until(stop, sections) };
     }
 }
 
@@ -75,12 +81,14 @@ mod tests {
 
     #[test]
     fn a_reader_reads_while_others_wait() {
-        let stop = AtomicU8::new(0);
+        let (stop, sections) = (AtomicU8::new(0), AtomicU64::new(0));
         thread::scope(|scope| {
-            let reader = scope.spawn(|| Registered::new().read_until(&stop));
+            scope.spawn(|| Registered::new().read_until(&stop, &sections));
+            while sections.load(Relaxed) == 0 {
+                thread::yield_now();
+            }
             synchronize(3);
             stop.store(1, Relaxed);
-            reader.join().unwrap();
         });
         for case in sections() {
             assert!((case.timed)(1) > 0.0, "{}", case.bench);

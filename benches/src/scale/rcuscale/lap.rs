@@ -13,7 +13,7 @@ use rcu_core::runtime;
 
 use super::{
     case::{Case, Setting},
-    reader::beside_readers,
+    reader::{Busy, beside_reader, pinned},
 };
 use crate::report::rows::Summary;
 
@@ -28,13 +28,14 @@ pub(crate) fn measure(case: &Case, slice: Duration) -> f64 {
     runtime::start();
     let kind = case.kind();
     match case.setting {
-        Setting::Updaters(1) | Setting::Registered(_) => repeat(kind.op, slice),
-        Setting::Readers(readers) => beside_readers(kind.whose, readers, || repeat(kind.op, slice)),
+        Setting::Updaters(1) | Setting::Registered(_) => repeat(kind.op, slice, None),
+        Setting::Readers(0) => pinned(|| repeat(kind.op, slice, None)),
+        Setting::Readers(_) => beside_reader(kind.whose, |busy| repeat(kind.op, slice, Some(busy))),
         Setting::Updaters(updaters) => {
             let together = Barrier::new(updaters);
             let updater = || {
                 together.wait();
-                repeat(kind.op, slice)
+                repeat(kind.op, slice, None)
             };
             let sum: f64 = thread::scope(|scope| {
                 let all: Vec<_> = (0..updaters).map(|_| scope.spawn(updater)).collect();
@@ -45,14 +46,19 @@ pub(crate) fn measure(case: &Case, slice: Duration) -> f64 {
     }
 }
 
-/// The median of what `op` took, over as many samples as fit into `slice`; at least one.
-fn repeat(op: fn(u64), slice: Duration) -> f64 {
+/// The median of what `op` took, over as many samples as fit into `slice`; at least one. Samples in
+/// which the busy reader did not run, because somebody else had its CPU, do not count.
+fn repeat(op: fn(u64), slice: Duration, busy: Option<&Busy>) -> f64 {
     let end = Instant::now() + slice;
     let at_once = enough(op);
     let mut samples = Vec::new();
     loop {
-        samples.push(timed(op, at_once).as_secs_f64() * 1e9 / at_once as f64);
-        if Instant::now() >= end {
+        let before = busy.map(Busy::sections);
+        let nanos = timed(op, at_once).as_secs_f64() * 1e9 / at_once as f64;
+        if before.is_none() || busy.map(Busy::sections) != before {
+            samples.push(nanos);
+        }
+        if !samples.is_empty() && Instant::now() >= end {
             return Summary::of(&samples).median;
         }
     }

@@ -2,13 +2,11 @@
 
 use std::{
     io,
-    sync::{
-        Barrier,
-        atomic::{AtomicU8, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     thread,
 };
 
+use crossbeam_utils::CachePadded;
 use rcu_core::{Flavor, Rcu};
 
 use super::kind::Whose;
@@ -50,45 +48,62 @@ fn pin_to(cpus: &libc::cpu_set_t, n: usize) {
     run_on(&one);
 }
 
-/// Runs `work` on the first CPU, with `readers` threads that read without a pause on the second.
-pub(crate) fn beside_readers<T>(whose: Whose, readers: usize, work: impl FnOnce() -> T) -> T {
-    let cpus = allowed_cpus();
-    let stop = AtomicU8::new(0);
-    let together = Barrier::new(readers + 1);
-    thread::scope(|scope| {
-        for _ in 0..readers {
-            scope.spawn(|| {
-                pin_to(&cpus, 1);
-                read_until(whose, &stop, &together);
-            });
+/// Readers at work.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    stop: CachePadded<AtomicU8>,
+    /// Sections of the one reader there may be.
+    sections: CachePadded<AtomicU64>,
+}
+
+impl Busy {
+    /// Sections so far: what has changed when the reader has run.
+    pub(crate) fn sections(&self) -> u64 {
+        self.sections.load(Relaxed)
+    }
+
+    fn read(&self, whose: Whose) {
+        match whose {
+            Whose::Ours => {
+                let mut count = 0;
+                while self.stop.load(Relaxed) == 0 {
+                    let guard = Rcu.read_lock();
+                    body();
+                    drop(guard);
+                    count += 1;
+                    self.sections.store(count, Relaxed);
+                }
+            }
+            #[cfg(feature = "liburcu")]
+            Whose::Liburcu => liburcu::Registered::new().read_until(&self.stop, &self.sections),
         }
+    }
+}
+
+/// Runs `work` on the first CPU, beside a thread that reads without a pause on the second.
+pub(crate) fn beside_reader<T>(whose: Whose, work: impl FnOnce(&Busy) -> T) -> T {
+    let cpus = allowed_cpus();
+    let busy = Busy::default();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin_to(&cpus, 1);
+            busy.read(whose);
+        });
         pin_to(&cpus, 0);
-        together.wait();
-        let result = work();
-        stop.store(1, Relaxed);
+        let result = work(&busy);
+        busy.stop.store(1, Relaxed);
         run_on(&cpus);
         result
     })
 }
 
-fn read_until(whose: Whose, stop: &AtomicU8, together: &Barrier) {
-    match whose {
-        Whose::Ours => {
-            Rcu.register_thread();
-            together.wait();
-            while stop.load(Relaxed) == 0 {
-                let guard = Rcu.read_lock();
-                body();
-                drop(guard);
-            }
-        }
-        #[cfg(feature = "liburcu")]
-        Whose::Liburcu => {
-            let registered = liburcu::Registered::new();
-            together.wait();
-            registered.read_until(stop);
-        }
-    }
+/// Runs `work` on the first CPU.
+pub(crate) fn pinned<T>(work: impl FnOnce() -> T) -> T {
+    let cpus = allowed_cpus();
+    pin_to(&cpus, 0);
+    let result = work();
+    run_on(&cpus);
+    result
 }
 
 /// Starts `threads` threads that register and then sleep until the process ends.
@@ -122,11 +137,14 @@ mod tests {
             unsafe { libc::CPU_COUNT(set) }
         };
         let before = count(&allowed_cpus());
-        let within = beside_readers(Whose::Ours, 1, || {
-            Rcu.synchronize_expedited();
+        let within = beside_reader(Whose::Ours, |busy| {
+            while busy.sections() == 0 {
+                thread::yield_now();
+            }
             count(&allowed_cpus())
         });
         assert_eq!((within, count(&allowed_cpus())), (1, before));
+        assert_eq!((pinned(|| count(&allowed_cpus())), count(&allowed_cpus())), (1, before));
     }
 
     #[test]
