@@ -22,7 +22,9 @@ pub(crate) enum Command {
     /// YCSB mixes over one hash table, by way of reclamation
     Table(TableArgs),
     /// The cost of a read-side section
-    Refscale(RefscaleArgs),
+    Refscale(RoundsArgs),
+    /// How long each kind of wait for a grace period takes
+    Rcuscale(RoundsArgs),
     /// Stress with checks, and controls that must fail
     Torture(TortureArgs),
     /// Exhaustive models of the protocols
@@ -73,7 +75,7 @@ pub(crate) struct TableArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct RefscaleArgs {
+pub(crate) struct RoundsArgs {
     /// Rounds; each measures every case once
     #[arg(long, value_name = "N", default_value = "51")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]

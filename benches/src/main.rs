@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         None => tour::run(&cli.common),
         Some(Command::Table(args)) => compare::table::run(&cli.common, args),
         Some(Command::Refscale(args)) => scale::refscale::run(&cli.common, args),
+        Some(Command::Rcuscale(args)) => scale::rcuscale::run(&cli.common, args),
         Some(Command::Torture(args)) => torture::command(&cli.common, args),
         Some(Command::Model(args)) => model::command(&cli.common, args),
     });

@@ -28,6 +28,13 @@ pub(crate) fn cpus() -> usize {
     available_parallelism().map_or(1, |n| n.get())
 }
 
+/// How many threads wanted a CPU, on average over 1, 5 and 15 minutes.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<&str> = load.split(' ').take(3).collect();
+    averages.join(" ")
+}
+
 fn cpu_model() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

@@ -9,7 +9,7 @@ use super::{
     sections,
 };
 use crate::{
-    cli::{Common, RefscaleArgs, chosen},
+    cli::{Common, RoundsArgs, chosen},
     report::{
         human, machine,
         output::Output,
@@ -22,7 +22,7 @@ use crate::{
     workload::subjects::YARDSTICK,
 };
 
-pub(crate) fn run(common: &Common, args: &RefscaleArgs) -> Result<Verdict, Unusable> {
+pub(crate) fn run(common: &Common, args: &RoundsArgs) -> Result<Verdict, Unusable> {
     let cases = sections::all();
     let empty = sections::empty_loop();
     let mut chosen = chosen(&cases, |case| case.subject, &common.subject)?;

@@ -18,6 +18,8 @@ pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::section::<OurRcu>());
     cases.push(poll());
+    #[cfg(feature = "liburcu")]
+    cases.extend(super::liburcu::sections());
     cases.extend(Case::section::<CrossbeamEpoch>());
     cases.extend(Case::section::<ReadWriteLock>());
     cases.extend(Case::section::<Exclusive>());
