@@ -231,11 +231,15 @@ fn is_idle(background: i32) -> bool {
 /// The address of the futex that a thread of this process sleeps on. `None` if it does not, or if
 /// the system does not say.
 fn futex_of(tid: i32) -> Option<usize> {
-    let call = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
+    let read = |what| fs::read_to_string(format!("/proc/self/task/{tid}/{what}")).ok();
+    let call = read("syscall")?;
     let mut words = call.split(' ');
     let number: libc::c_long = words.next()?.parse().ok()?;
     let address = usize::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
-    (number == libc::SYS_futex).then_some(address)
+    // A thread on its way out of that call, into a signal handler, say, may have to wait for memory
+    // while another one forks: that is not a sleep (S).
+    let sleeps = read("stat")?.rsplit_once(')')?.1.trim_start().starts_with('S');
+    (number == libc::SYS_futex && sleeps).then_some(address)
 }
 
 fn thread_named(name: &str) -> Option<i32> {
