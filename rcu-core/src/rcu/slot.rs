@@ -1,9 +1,9 @@
 //! A reader's slot: one word that says whether its thread is in a section, and since when.
 
 use std::io::Write;
-use std::process;
 #[cfg(debug_assertions)]
-use std::{panic::Location, ptr};
+use std::panic::Location;
+use std::{process, ptr};
 
 use crate::gp::Holder;
 use crate::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
