@@ -90,7 +90,7 @@ mod tests {
             synchronize(3);
             stop.store(1, Relaxed);
         });
-        for case in sections() {
+        for case in super::sections() {
             assert!((case.timed)(1) > 0.0, "{}", case.bench);
         }
     }
