@@ -1,5 +1,6 @@
 //! Threads that the system moves from CPU to CPU as fast as it can, in the middle of everything.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
@@ -37,10 +38,11 @@ fn moved_about_by_the_system() {
                     for look in 0..20 {
                         let inner = Rcu.read_lock();
                         assert_ne!(value.load(Ordering::Relaxed), POISON);
-                        drop(inner);
                         if look == 10 && reads.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
                             thread::yield_now();
                         }
+                        assert_ne!(value.load(Ordering::Relaxed), POISON);
+                        drop(inner);
                     }
                     drop(outer);
                 }
@@ -50,6 +52,7 @@ fn moved_about_by_the_system() {
         for updater in 0..2 {
             let (shared, swaps, stop) = (&shared, &swaps, &stop);
             s.spawn(move || {
+                let mut retired = VecDeque::new();
                 while !stop.load(Ordering::Relaxed) {
                     let swap = swaps.fetch_add(1, Ordering::Relaxed);
                     let fresh = Box::into_raw(Box::new(AtomicUsize::new(swap + 2)));
@@ -62,6 +65,11 @@ fn moved_about_by_the_system() {
                     // SAFETY: unlinked, and a grace period has passed.
                     let old = unsafe { Box::from_raw(old) };
                     old.store(POISON, Ordering::Relaxed);
+                    // Freed later: memory that is used again at once would hide the poison.
+                    retired.push_back(old);
+                    if retired.len() > 10_000 {
+                        retired.pop_front();
+                    }
                 }
             });
         }
@@ -78,7 +86,7 @@ fn moved_about_by_the_system() {
                 // The harness may have threads that come and go.
                 changes += usize::from(sched_setaffinity(thread, &set).is_ok());
             }
-            if changes % 8 == 0 {
+            if changes.is_multiple_of(8) {
                 // It is all under load: both sides get on between the changes.
                 while reads.load(Ordering::Relaxed) == read
                     || swaps.load(Ordering::Relaxed) == swapped
