@@ -29,7 +29,7 @@ fn moved_about_by_the_system() {
     let stop = AtomicBool::new(false);
     Rcu.synchronize(); // the background threads are there, and are moved too
     thread::scope(|s| {
-        for _ in 0..READERS {
+        let readers: [_; READERS] = std::array::from_fn(|_| {
             s.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let outer = Rcu.read_lock();
@@ -46,8 +46,8 @@ fn moved_about_by_the_system() {
                     }
                     drop(outer);
                 }
-            });
-        }
+            })
+        });
         // Readers load, all three, from what any of these two frees.
         for updater in 0..2 {
             let (shared, swaps, stop) = (&shared, &swaps, &stop);
@@ -80,7 +80,9 @@ fn moved_about_by_the_system() {
             .collect();
         let mut changes = 0;
         let (mut read, mut swapped) = (0, 0);
-        while changes < CHANGES {
+        // A reader that has found poison has ended: then this ends too, and the test fails.
+        let ended = || readers.iter().any(|reader| reader.is_finished());
+        while changes < CHANGES && !ended() {
             for (i, &thread) in threads.iter().enumerate() {
                 let set = if changes % 5 == 4 { all } else { single(changes + i) };
                 // The harness may have threads that come and go.
@@ -88,8 +90,9 @@ fn moved_about_by_the_system() {
             }
             if changes.is_multiple_of(8) {
                 // It is all under load: both sides get on between the changes.
-                while reads.load(Ordering::Relaxed) == read
-                    || swaps.load(Ordering::Relaxed) == swapped
+                while !ended()
+                    && (reads.load(Ordering::Relaxed) == read
+                        || swaps.load(Ordering::Relaxed) == swapped)
                 {
                     thread::yield_now();
                 }
