@@ -122,7 +122,6 @@ pub(crate) fn heavy(strategy: Strategy) {
     }
 }
 
-#[cfg(target_os = "linux")]
 mod sys {
     use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -170,16 +169,5 @@ mod sys {
             ));
         }
         compiler_fence(Ordering::SeqCst);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod sys {
-    pub(super) fn register() -> Result<(), &'static str> {
-        Err("this system has no membarrier")
-    }
-
-    pub(super) fn membarrier() {
-        unreachable!("registration never succeeds here")
     }
 }

@@ -249,7 +249,8 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: this value owns the mapping. It cannot fail on a mapping that exists.
+        // SAFETY: this value owns the mapping. If the system refuses (it may have to split a mapping
+        // it had joined) the memory stays mapped, and nobody uses it.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
